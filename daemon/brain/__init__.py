@@ -1,0 +1,1 @@
+"""What plays the model: anthropic.py or embedded.py, behind the Protocol in handlers/contract.py."""

@@ -1,0 +1,357 @@
+"""triaged.toml as models: a section is a class, a key is a field, and the field says what it means."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+
+from tools import located
+from tools.located import Document, Fault, Faults
+
+FILE = "triaged.toml"
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(value: Any) -> float:
+    """Read a duration such as `"90s"`, `"5m"`, `"24h"` or `"30d"` as seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    found = _DURATION.match(str(value).strip())
+    if not found:
+        raise ValueError(f'{value!r} is not a duration. Write a number and ms, s, m, h or d: "90s", "5m", "24h"')
+    return float(found.group(1)) * _SECONDS[found.group(2)]
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+"""Seconds; written as `"5m"`."""
+
+
+class Section(BaseModel):
+    """A table of triaged.toml: unknown keys are refused, values can't change after they were read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreConfig(Section):
+    """Where triaged keeps what it knows."""
+
+    url: str = Field(
+        description="SQLite for one host, PostgreSQL for several workers: `sqlite:////var/lib/triaged/triaged.db` or "
+        "`postgresql+psycopg://user@host/database`. Relative SQLite paths are relative to the configuration."
+    )
+    master_key_file: Path | None = Field(
+        default=None, description="Key that wraps every person's key. Default: `master.key` beside the store; made at `db upgrade`."
+    )
+    keys_url: str | None = Field(
+        default=None, description="Where the wrapped person keys are kept. Default: `keys.db` beside a SQLite store, the store's database otherwise."
+    )
+
+
+class DatabaseConfig(Section):
+    """A business database that tools name."""
+
+    url: str = Field(description="Read credential: SQLite or PostgreSQL URL.")
+    write_url: str | None = Field(default=None, description="Narrower credential that only staging and deliveries use. Default: `url`.")
+    password_file: Path | None = Field(default=None, description="Password for `url`, and for `write_url` where it has none of its own.")
+
+
+class MailboxConfig(Section):
+    """One address that receives mail."""
+
+    kind: Literal["imap", "lmtp", "smtp", "maildir"] = Field(description="How mail comes in.")
+    address: str = Field(description="Our address: From of replies.")
+    aliases: tuple[str, ...] = Field(default=(), description="Further addresses that are us.")
+    mode: Literal["shadow", "live"] = Field(default="shadow", description="`shadow`: drafts only, nothing leaves. `live`: the gate may send.")
+    trust: tuple[str, ...] = Field(
+        default=(), description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty: nobody is verified."
+    )
+    dkim: Literal["off", "local"] = Field(default="off", description="`local`: verify DKIM signatures ourselves.")
+    own_lists: tuple[str, ...] = Field(default=(), description="List-Ids of our own group addresses: their list fields don't make a mail automatic.")
+    max_size: int = Field(default=25_000_000, ge=10_000, description="Octets; a larger mail is refused (LMTP, SMTP) or held with its first part.")
+    host: str | None = Field(default=None, description="IMAP server.")
+    port: int = Field(default=993, ge=1, le=65535, description="IMAP port.")
+    tls: Literal["implicit", "starttls", "none"] = Field(default="implicit", description="`none` only to loopback.")
+    ca_file: Path | None = Field(default=None, description="CA certificates to believe instead of the system's.")
+    user: str | None = Field(default=None, description="IMAP login name.")
+    password_file: Path | None = Field(default=None, description="File with the IMAP password.")
+    folder: str = Field(default="INBOX", description="IMAP folder to read.")
+    poll: Duration = Field(default=300.0, description="How often to look, beside IDLE.")
+    drafts: str = Field(default="Drafts", description="IMAP folder for drafts.")
+    sent: str = Field(default="Sent", description="IMAP folder for copies of what was sent.")
+    done: str = Field(default="", description="Folder that finished mail is moved to; empty: it stays, marked `$Triaged`.")
+    since: Literal["now", "all"] | date = Field(default="now", description="First run: only new mail, all mail, or mail since a date.")
+    sent_copy: Literal["append", "server"] = Field(default="append", description="Who puts the copy into Sent.")
+    listen: str | None = Field(default=None, description="LMTP/SMTP: `127.0.0.1:2424` or `unix:/run/triaged/lmtp`.")
+    path: Path | None = Field(default=None, description="Maildir: the folder that holds new/, cur/ and tmp/.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "MailboxConfig":
+        needed = {"imap": ("host", "user", "password_file"), "lmtp": ("listen",), "smtp": ("listen",), "maildir": ("path",)}
+        missing = [name for name in needed[self.kind] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f'kind = "{self.kind}" needs {", ".join(f"`{name}`" for name in missing)}')
+        if self.kind == "imap" and self.tls == "none" and not is_loopback(self.host or ""):
+            raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
+        if "@" not in self.address:
+            raise ValueError(f"address: {self.address!r} is not a mail address")
+        return self
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Every address that is us, lower case."""
+        return frozenset(address.lower() for address in (self.address, *self.aliases))
+
+
+class SmtpConfig(Section):
+    """The submission server that replies leave through."""
+
+    host: str = Field(default="127.0.0.1", description="Submission server.")
+    port: int = Field(default=587, ge=1, le=65535, description="Port.")
+    tls: Literal["implicit", "starttls", "none"] = Field(default="starttls", description="`none` only to loopback.")
+    ca_file: Path | None = Field(default=None, description="CA certificates to believe instead of the system's.")
+    user: str | None = Field(default=None, description="Login name; none: no AUTH.")
+    password_file: Path | None = Field(default=None, description="File with the password.")
+    envelope_from: str | None = Field(default=None, description="MAIL FROM. Default: the mailbox's address; bounces are caught by the screen.")
+    timeout: Duration = Field(default=60.0, description="How long to wait for each answer.")
+    retry_for: Duration = Field(default=86400.0, description="How long to go on after 4xx or a server that can't be reached; then the draft is held.")
+    retry_first: Duration = Field(default=60.0, description="First wait after a 4xx; doubles up to an hour, with jitter.")
+
+    @model_validator(mode="after")
+    def _safe(self) -> "SmtpConfig":
+        if self.tls == "none" and not is_loopback(self.host):
+            raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
+        if self.user and not self.password_file:
+            raise ValueError("`user` needs `password_file`")
+        return self
+
+
+class EmbeddedConfig(Section):
+    """The embedded brain."""
+
+    encoder: Path | None = Field(default=None, description="Reserved for a folder with an ONNX encoder; not in this version.")
+    threshold: float | None = Field(default=None, ge=0, le=1, description="Below this confidence it abstains. Default: calibrated from the examples.")
+
+
+class BrainConfig(Section):
+    """The thing that plays the model."""
+
+    provider: Literal["anthropic", "embedded"] = Field(default="embedded", description="`anthropic`: Claude or a compatible server. `embedded`: no model, no network.")
+    model: str = Field(default="claude-sonnet-5-5", description="Model name.")
+    fallback_model: str = Field(default="", description="Used when `model` can't answer; its replies are held. Empty: none.")
+    base_url: str = Field(default="", description="Any server that speaks the Anthropic Messages API. Empty: Anthropic.")
+    api_key_file: Path | None = Field(default=None, description="File with the key. Default: ANTHROPIC_API_KEY.")
+    timeout: Duration = Field(default=60.0, description="How long one call may take.")
+    max_tokens: int = Field(default=2000, ge=100, description="Output tokens of one call.")
+    max_turns: int = Field(default=8, ge=1, le=50, description="Calls for one mail.")
+    tokens_per_message: int = Field(default=30_000, ge=1000, description="Tokens for one mail, in and out.")
+    tokens_per_day: int = Field(default=2_000_000, ge=1000, description="Tokens for all mails of a day (UTC); then mail waits for people.")
+    concurrency: int = Field(default=8, ge=1, le=256, description="Calls at the same time.")
+    embedded: EmbeddedConfig = Field(default_factory=EmbeddedConfig, description="Settings of the embedded brain.")
+
+    @model_validator(mode="after")
+    def _encoder(self) -> "BrainConfig":
+        if self.embedded.encoder is not None:
+            raise ValueError("embedded.encoder is not supported in this version. Remove the key")
+        return self
+
+
+class ReplyConfig(Section):
+    """How replies look."""
+
+    from_name: str = Field(default="", description="Display name in From.")
+    signature: str = Field(default="", description="Text under every reply.")
+    quote: bool = Field(default=True, description="Quote the mail that is answered.")
+    html: bool = Field(default=True, description="Add a simple HTML part.")
+    disclosure: str = Field(default="This reply was written automatically. Answer it to reach a person.", description="Line under replies that no person approved.")
+    disclosures: dict[str, str] = Field(default_factory=dict, description="The same in other languages: `de = \"…\"`.")
+    human_words: tuple[str, ...] = Field(
+        default=("human", "agent", "real person", "speak to someone", "Mensch", "Mitarbeiter"),
+        description="Words by which a sender asks for a person; such a mail is held.",
+    )
+
+
+class LimitConfig(Section):
+    """How much may happen without a person."""
+
+    name: str = Field(description="Shown when it holds a draft.")
+    per: Literal["action", "sender", "conversation", "handler", "mailbox", "total"] = Field(default="sender", description="What is counted together.")
+    window: Duration = Field(default=86400.0, description="Sliding window.")
+    count: int | None = Field(default=None, ge=0, description="At most so many automatic replies or writes.")
+    amount: str | None = Field(default=None, description='At most so much money: `"50.00 EUR"`.')
+    tool: str | None = Field(default=None, description="Only writes of this tool; none: every automatic reply.")
+
+
+class LimitsConfig(Section):
+    """Caps that hold whatever a handler says."""
+
+    debounce: Duration = Field(default=20.0, description="Wait for more mail of the same conversation before answering; at most five times as long in all.")
+    grace: Duration = Field(default=0.0, description="Delay before an automatic reply leaves.")
+    max_age: Duration = Field(default=86400.0, description="Older mail is never answered by itself.")
+    replies_per_sender: int = Field(default=10, ge=1, description="Automatic replies to one address within three hours.")
+    replies_per_hour: int = Field(default=500, ge=1, description="Automatic replies in all within an hour.")
+    in_flight: int = Field(default=64, ge=1, le=1000, description="Mails worked on at the same time.")
+    limit: tuple[LimitConfig, ...] = Field(default=(), description="`[[limits.limit]]`: money and count limits.")
+
+
+class PersonConfig(Section):
+    """A reviewer."""
+
+    name: str = Field(default="", description="Shown name.")
+    may: tuple[Literal["read", "decide", "admin"], ...] = Field(default=("read", "decide"), description="What this person may do.")
+
+
+class ReviewConfig(Section):
+    """People."""
+
+    group: str = Field(default="triaged", description="OS group whose members may review.")
+    people: dict[str, PersonConfig] = Field(default_factory=dict, description="`[review.people.USER]`: OS user to name and rights. Empty: everybody who can open the store.")
+    claim: Duration = Field(default=900.0, description="How long a claim lasts.")
+
+
+class WatchConfig(Section):
+    """Seeing inside."""
+
+    log: Literal["json", "console", "journal"] = Field(default="console", description="Format of the log on standard error.")
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe that is logged.")
+    personal_data: bool = Field(default=False, description="Log addresses and subjects (promise P15 is then off).")
+
+
+class RetentionConfig(Section):
+    """How long things are kept."""
+
+    workflows: Duration = Field(default=7 * 86400.0, description="Finished entries of the workflow engine.")
+
+
+class IdentityConfig(Section):
+    """Maps a verified address to `:customer`."""
+
+    database: str = Field(description="Business database.")
+    statement: str = Field(description="SELECT of one column with `:sender`.")
+
+
+class RouteConfig(Section):
+    """What happens to mail that no rule takes; stands in rules.toml as `[route]`."""
+
+    default: Literal["hold", "classify"] = Field(default="hold", description="`hold`: a person looks.")
+
+
+class Config(Section):
+    """The whole of triaged.toml."""
+
+    store: StoreConfig
+    database: dict[str, DatabaseConfig] = Field(default_factory=dict, description="Business databases by name.")
+    mailbox: dict[str, MailboxConfig] = Field(description="Mailboxes by name; at least one.", min_length=1)
+    smtp: SmtpConfig = Field(default_factory=SmtpConfig)
+    brain: BrainConfig = Field(default_factory=BrainConfig)
+    reply: ReplyConfig = Field(default_factory=ReplyConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    review: ReviewConfig = Field(default_factory=ReviewConfig)
+    watch: WatchConfig = Field(default_factory=WatchConfig)
+    retention: RetentionConfig = Field(default_factory=RetentionConfig)
+    identity: dict[str, IdentityConfig] = Field(default_factory=dict, description="`[identity.NAME]`: verified address to `:customer`.")
+
+    _directory: Path = PrivateAttr(default=Path())
+
+    @property
+    def directory(self) -> Path:
+        """The folder that holds triaged.toml; relative paths start there."""
+        return self._directory
+
+    def resolve(self, path: Path) -> Path:
+        """A path of the configuration as an absolute one."""
+        return path if path.is_absolute() else (self._directory / path)
+
+    def url(self, url: str) -> str:
+        """A database URL whose relative SQLite path starts at the configuration."""
+        prefix = "sqlite:///"
+        if url.startswith(prefix) and not url.startswith(prefix + "/"):
+            return prefix + str((self._directory / url.removeprefix(prefix)).absolute())
+        return url
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """Every address of every mailbox, lower case."""
+        return frozenset(address for mailbox in self.mailbox.values() for address in mailbox.addresses)
+
+
+def load(directory: Path) -> Config:
+    """Read `directory/triaged.toml`.
+
+    Raises:
+        Faults: everything that is wrong with it.
+    """
+    config, _ = read(directory)
+    return config
+
+
+def read(directory: Path) -> tuple[Config, Document]:
+    """Read triaged.toml and keep where its keys stand.
+
+    Raises:
+        Faults: everything that is wrong with it.
+    """
+    document = located.load(directory / FILE)
+    config = located.validate(document, Config)
+    config._directory = directory.absolute()  # noqa: SLF001 - a private attribute of our own model, set once here
+    faults = list(_secret_faults(config, document))
+    if faults:
+        raise Faults(faults)
+    return config, document
+
+
+def _secret_faults(config: Config, document: Document) -> Iterator[Fault]:
+    named: list[tuple[tuple[str, ...], Path | None]] = [
+        (("smtp", "password_file"), config.smtp.password_file),
+        (("brain", "api_key_file"), config.brain.api_key_file),
+    ]
+    named += [(("mailbox", name, "password_file"), mailbox.password_file) for name, mailbox in config.mailbox.items()]
+    named += [(("database", name, "password_file"), database.password_file) for name, database in config.database.items()]
+    for key, path in named:
+        if path is not None and (problem := secret_problem(locate_secret(config, path))):
+            yield document.fault(key, problem)
+
+
+def locate_secret(config: Config, path: Path) -> Path:
+    """A secret's file: systemd's credential of that name if there is one, else the path itself."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / path.name).exists():
+        return Path(credentials) / path.name
+    return config.resolve(path)
+
+
+def secret_problem(path: Path) -> str | None:
+    """What keeps a secret from being used, as a sentence; None when nothing does."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"The secret {path} can't be read: {error.strerror}. Write the secret into that file (mode 0600), or correct the path."
+    if stat.S_IMODE(mode) & 0o007:
+        return f"The secret {path} is open to every user (mode {stat.S_IMODE(mode):04o}). Run: chmod 0600 {path}"
+    return None
+
+
+def secret(config: Config, path: Path) -> str:
+    """Read a secret.
+
+    Raises:
+        Faults: it is missing or world-readable.
+    """
+    file = locate_secret(config, path)
+    if problem := secret_problem(file):
+        raise Faults([Fault(path=file, message=problem)])
+    return file.read_text(encoding="utf-8").strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.")

@@ -1,0 +1,74 @@
+"""The errors of the daemon, in one tree.
+
+```
+TriagedError                     tools/errors.py
+├── Transient                    the same call may succeed later
+│   ├── BrainBusy                handlers/contract.py
+│   ├── StoreBusy                the store could not commit
+│   ├── Unreachable              a server could not be reached (exit code 3)
+│   └── Refused4xx               the mail server said: not now
+├── Permanent                    a person has to change something first
+│   ├── BrainFailed              handlers/contract.py
+│   ├── Faults                   tools/located.py: the operator's files, every fault at once
+│   ├── SchemaMismatch           the store is behind or ahead of this version
+│   ├── StoreUnusable            the store can't be opened or written
+│   ├── Refused5xx               the mail server said: never
+│   ├── Sealed                   a value can't be opened: erased, or another key
+│   └── NotFound, Ambiguous, NotPossible    what a command was asked for
+└── Stopped                      this run is no longer the one that may act
+```
+"""
+
+from tools.errors import Permanent, Transient, TriagedError
+
+
+class StoreBusy(Transient):
+    """The store could not commit in time. Nothing was changed; it is tried again."""
+
+
+class Unreachable(Transient):
+    """A server could not be reached."""
+
+
+class Refused4xx(Transient):
+    """The mail server refused for now."""
+
+    def __init__(self, message: str, *, code: int = 451) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Refused5xx(Permanent):
+    """The mail server refused for good."""
+
+    def __init__(self, message: str, *, code: int = 550) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SchemaMismatch(Permanent):
+    """The store's schema is not the one that this version needs."""
+
+
+class StoreUnusable(Permanent):
+    """The store can't be opened or written."""
+
+
+class Sealed(Permanent):
+    """A sealed value can't be opened: the person's key was erased, or the master key is another one."""
+
+
+class NotFound(Permanent):
+    """There is nothing under that name."""
+
+
+class Ambiguous(Permanent):
+    """More than one thing has a name that begins like that."""
+
+
+class NotPossible(Permanent):
+    """The thing is in a state in which this can't be done."""
+
+
+class Stopped(TriagedError):
+    """Another run took over, or the row is no longer in the expected state: this run ends without an effect."""

@@ -1,0 +1,1 @@
+"""Rules that decide who handles a mail."""
