@@ -1,0 +1,9 @@
+"""What every test has: the guard that keeps the network out, and the real servers that tests ask for."""
+
+pytest_plugins = [
+    "tests.fixtures.network",
+    "tests.fixtures.postgres",
+    "tests.fixtures.dovecot",
+    "tests.fixtures.smtp_sink",
+    "tests.fixtures.messages_api",
+]
