@@ -140,6 +140,8 @@ class Reply:
     usage: Usage = field(default_factory=Usage)
     fallback: bool = False
     """A model other than the configured one answered."""
+    opaque: Mapping[str, Any] = field(default_factory=dict)
+    """What the brain wants back unchanged with the next turn (thinking with its signature), as JSON; means nothing to anyone else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
