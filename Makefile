@@ -1,0 +1,64 @@
+# Few words; each does its own set-up, and does it once. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help demo test check fix bench docs test-real-model
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r word line; do printf '  make %-16s %s\n' "$$word" "$$line"; done
+
+demo: .venv/.runtime ## the whole path of a mail on a sample shop; nothing to configure (ARGS="--seed 7")
+	@$(BIN)/triaged demo $(ARGS)
+
+test: .venv/.dev ## all tests, with real Dovecot and PostgreSQL servers (ARGS="-k lmtp")
+	@.ci/debian dovecot-imapd /usr/sbin/dovecot dovecot-lmtpd /usr/lib/dovecot/lmtp postgresql '/usr/lib/postgresql/*/bin/initdb'
+	@$(BIN)/pytest -q -n auto --maxprocesses=4 -m "not long and not real_model" $(ARGS)
+
+check: .venv/.dev ## ruff, mypy and the import contracts; silent when all is well
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@output=$$($(BIN)/lint-imports 2>&1) || { printf '%s\n' "$$output"; exit 1; }
+
+fix: .venv/.dev ## what ruff can repair and format by itself
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: .venv/.dev ## mails a second, commits a mail, start-up and memory; precision of the embedded brain
+	@$(BIN)/python -m benchmarks.pipeline $(ARGS)
+	@$(BIN)/python -m benchmarks.embedded
+
+docs: .venv/.dev ## rewrite the documentation that is generated from the code
+	@$(BIN)/python -m daemon.scaffold.reference docs
+
+test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB, fetched once)
+	@$(BIN)/pytest -q -m real_model $(ARGS)
+
+# The stamps are newer than pyproject.toml when everything in it is installed.
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "triaged needs Python 3.11 or newer, and $(PYTHON) is older. Run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/debian python3-venv /usr/share/doc/python3-venv
+	@echo "Making .venv …" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+.venv/.runtime: pyproject.toml | .venv/.python
+	@echo "Installing triaged into .venv …" >&2
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.dev: pyproject.toml .venv/.runtime | .venv/.python
+	@echo "Installing the tools for tests and checks into .venv …" >&2
+	@$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
