@@ -1,0 +1,1 @@
+"""The sample shop and the mails that its customers write; read `shop`, then `mails`."""
