@@ -79,6 +79,8 @@ class ToolSpec:
     kind: Literal["read", "write", "final"]
     schema: Mapping[str, Any]
     """Strict JSON Schema of the arguments; bound names never appear in it."""
+    find: Mapping[str, str] = field(default_factory=dict)
+    """Argument to the declared pattern, with one group, that finds it in a mail's text; never shown to a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,8 @@ class Reply:
     usage: Usage = field(default_factory=Usage)
     fallback: bool = False
     """A model other than the configured one answered."""
+    confidence: float | None = None
+    """0 to 1, where the brain has a calibrated one; becomes `Proposal.confidence`."""
     opaque: Mapping[str, Any] = field(default_factory=dict)
     """What the brain wants back unchanged with the next turn (thinking with its signature), as JSON; means nothing to anyone else."""
 
