@@ -52,6 +52,7 @@ FUNCTIONS: Mapping[str, str] = {
 
 _TYPES = frozenset({"string", "int", "uint", "double", "bool", "bytes", "list", "map", "null_type"})
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_OURS = re.compile(r"Python function call failed: \w+: ([^.]+)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '(\w+)'")
 
 
@@ -141,6 +142,18 @@ class Expression:
             if type(error).__name__ != "PanicException":  # pyo3's, when the engine itself breaks: not an Exception
                 raise
             raise ExpressionFailed(f"`{self.source}` broke the expression engine. Write it differently.") from error
+
+    def problem(self, sample: Mapping[str, Any]) -> str | None:
+        """What would go wrong with every mail, found by trying it over sample facts; None when nothing was found.
+
+        Only the types of values are judged: a key or an element that the sample lacks says nothing.
+        """
+        try:
+            self.evaluate(sample)
+        except ExpressionFailed as error:
+            wrong_type = error.__cause__ is None or isinstance(error.__cause__, TypeError | RuntimeError)
+            return str(error) if wrong_type else None
+        return None
 
     def values(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What the condition names, and what it was: `{"sender.verified": True}`. Long text is cut."""
@@ -253,8 +266,9 @@ def _shown(value: Any) -> Any:
 
 def _first_sentence(error: Exception) -> str:
     told = str(error)
-    found = _UNDEFINED.search(told)
-    if found:
+    if found := _OURS.search(told):
+        return found.group(1)
+    if found := _UNDEFINED.search(told):
         return f"{found.group(1)}() is not for a value of this type"
     if isinstance(error, TypeError):
         return "an operation does not fit the types of its values"
