@@ -1,8 +1,8 @@
-"""Builds the sample shop: a SQLite database with some hundred customers and orders, the same for the same seed and day."""
+"""Builds the sample shop: a SQLite database with some hundred customers and orders, the same for a seed and a day."""
 
 import sqlite3
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +15,24 @@ _CUSTOMERS = 300
 _ORDERS = 900
 _FIRST_ORDER = 8200
 _RETURN_DAYS = 30
+# Shares of the orders.
+_RECENT, _CANCELLED, _RETURNED, _REFUNDED = 1 / 3, 0.05, 0.2, 0.5
+_CAPITALS = 0.15
+"""Share of the addresses that are kept as the customer typed them."""
+_REASONS = ("damaged", "wrong_item", "not_as_described", "does_not_fit", "changed_mind", "not_stated")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Course:
+    """What became of an order, day by day."""
+
+    status: str
+    placed: date
+    shipped: date | None = None
+    expected: date | None = None
+    delivered: date | None = None
+    cancelled: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +41,9 @@ class _Order:
 
     order_id: str
     customer_id: int
-    status: str
-    placed: date
-    shipped: date | None
-    expected: date | None
-    delivered: date | None
-    cancelled: date | None
+    course: _Course
     items: Mapping[str, int]
     """Article number to quantity."""
-
-    @property
-    def returns_until(self) -> date | None:
-        return self.delivered + timedelta(days=_RETURN_DAYS) if self.delivered else None
 
 
 def build(path: Path, *, seed: int = 0, today: date) -> None:
@@ -91,107 +99,84 @@ def _address(random: Random, first: str, last: str, domain: str, taken: set[str]
     while f"{local}@{domain}" in taken:
         local = f"{plain_first}.{plain_last}{random.randint(2, 999)}"
     taken.add(f"{local}@{domain}")
-    return f"{local.title()}@{domain}" if random.random() < 0.15 else f"{local}@{domain}"  # noqa: PLR2004 - a share
+    return f"{local.title()}@{domain}" if random.random() < _CAPITALS else f"{local}@{domain}"
 
 
-def _orders(random: Random, today: date, skus: list[str]) -> list[_Order]:
+def _orders(random: Random, today: date, skus: list[str]) -> Iterator[_Order]:
     """Orders by day, oldest first; a third of them is of the last two weeks, so that every state is common."""
     ages = sorted((_age(random) for _ in range(_ORDERS)), reverse=True)
     number = _FIRST_ORDER
-    orders = []
     for age in ages:
         number += random.randint(3, 225)
-        customer = 1000 + random.randint(1, _CUSTOMERS)
-        items = {sku: random.choices([1, 2, 3], weights=[7, 2, 1])[0] for sku in random.sample(skus, _lines(random))}
-        orders.append(_order(random, str(number), customer, today, age, items))
-    return orders
+        yield _Order(
+            order_id=str(number),
+            customer_id=1000 + random.randint(1, _CUSTOMERS),
+            course=_course(random, today - timedelta(days=age), today),
+            items={sku: random.choices([1, 2, 3], weights=[7, 2, 1])[0] for sku in random.sample(skus, _lines(random))},
+        )
 
 
 def _age(random: Random) -> int:
-    return random.randint(0, 13) if random.random() < 1 / 3 else random.randint(14, 400)
+    return random.randint(0, 13) if random.random() < _RECENT else random.randint(14, 400)
 
 
 def _lines(random: Random) -> int:
     return random.choices([1, 2, 3, 4], weights=[5, 3, 2, 1])[0]
 
 
-def _order(random: Random, order_id: str, customer: int, today: date, age: int, items: Mapping[str, int]) -> _Order:
-    placed = today - timedelta(days=age)
+def _course(random: Random, placed: date, today: date) -> _Course:
     shipped = placed + timedelta(days=random.randint(1, 3))
     expected = shipped + timedelta(days=random.randint(2, 5))
     delivered = expected + timedelta(days=random.choice([-1, 0, 0, 0, 1]))
-    cancelled = placed if random.random() < 0.05 else None  # noqa: PLR2004 - a share
-    if cancelled:
-        status = "cancelled"
-    elif delivered < today:
-        status = "delivered"
-    elif shipped < today:
-        status = "shipped"
+    if random.random() < _CANCELLED:
+        return _Course(status="cancelled", placed=placed, cancelled=placed)
+    if delivered < today:
+        return _Course(status="delivered", placed=placed, shipped=shipped, expected=expected, delivered=delivered)
+    if shipped < today:
         # What is still on its way is never promised for a day that has passed.
-        expected = max(expected, today + timedelta(days=1))
-    else:
-        status = "processing"
-    return _Order(
-        order_id=order_id,
-        customer_id=customer,
-        status=status,
-        placed=placed,
-        shipped=shipped if status in {"shipped", "delivered"} else None,
-        expected=None if cancelled else expected,
-        delivered=delivered if status == "delivered" else None,
-        cancelled=cancelled,
-        items=items,
-    )
+        promised = max(expected, today + timedelta(days=1))
+        return _Course(status="shipped", placed=placed, shipped=shipped, expected=promised)
+    return _Course(status="processing", placed=placed, expected=expected)
 
 
 def _insert_order(database: sqlite3.Connection, order: _Order, prices: Mapping[str, int]) -> None:
     total = sum(prices[sku] * quantity for sku, quantity in order.items.items())
-    database.execute(
-        "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            order.order_id,
-            order.customer_id,
-            order.status,
-            order.placed.isoformat(),
-            _iso(order.expected),
-            _iso(order.delivered),
-            _iso(order.returns_until),
-            _iso(order.cancelled),
-            total,
-        ),
-    )
-    for sku, quantity in order.items.items():
-        row = (order.order_id, sku, quantity, prices[sku])
-        database.execute("INSERT INTO order_items VALUES (?, ?, ?, ?)", row)
-    if order.shipped:
-        row = (f"R{order.shipped.year}-{order.order_id}", order.order_id, _iso(order.shipped), total)
-        database.execute("INSERT INTO invoices VALUES (?, ?, ?, ?)", row)
+    course = order.course
+    until = course.delivered + timedelta(days=_RETURN_DAYS) if course.delivered else None
+    days = [_iso(day) for day in (course.placed, course.expected, course.delivered, until, course.cancelled)]
+    row = (order.order_id, order.customer_id, course.status, *days, total)
+    database.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    lines = [(order.order_id, sku, quantity, prices[sku]) for sku, quantity in order.items.items()]
+    database.executemany("INSERT INTO order_items VALUES (?, ?, ?, ?)", lines)
+    if course.shipped:
+        invoice = (f"R{course.shipped.year}-{order.order_id}", order.order_id, _iso(course.shipped), total)
+        database.execute("INSERT INTO invoices VALUES (?, ?, ?, ?)", invoice)
 
 
 def _insert_parcel(database: sqlite3.Connection, order: _Order, random: Random, carriers: list[str]) -> None:
-    if order.shipped is None:
+    if order.course.shipped is None:
         return
     tracking = f"{random.choice('JKPRX')}{random.choice('ABDGN')}{random.randint(10**9, 10**10 - 1)}"
-    row = (tracking, order.order_id, random.choice(carriers), _iso(order.shipped))
+    row = (tracking, order.order_id, random.choice(carriers), _iso(order.course.shipped))
     database.execute("INSERT INTO parcels VALUES (?, ?, ?, ?)", row)
 
 
 def _insert_aftermath(database: sqlite3.Connection, order: _Order, random: Random, today: date) -> None:
-    """Every fifth delivered order comes back; half of what came back, and of what was cancelled, is already refunded."""
-    refundable = order.cancelled
-    if order.delivered and order.delivered + timedelta(days=2) < today and random.random() < 1 / 5:
-        opened = order.delivered + timedelta(days=random.randint(1, 2))
+    """Every fifth delivered order comes back; half of what came back or was cancelled is already refunded."""
+    delivered, due = order.course.delivered, order.course.cancelled
+    if delivered and delivered + timedelta(days=2) < today and random.random() < _RETURNED:
+        opened = delivered + timedelta(days=random.randint(1, 2))
         received = opened + timedelta(days=random.randint(3, 9))
-        refundable = received if received < today else None
-        reason = random.choice(["damaged", "wrong_item", "not_as_described", "does_not_fit", "changed_mind", "not_stated"])
-        row = (order.order_id, reason, "received" if refundable else "open", _iso(opened), _iso(refundable))
+        due = received if received < today else None
+        row = (order.order_id, random.choice(_REASONS), "received" if due else "open", _iso(opened), _iso(due))
         sql = "INSERT INTO returns (order_id, reason, status, opened_on, received_on) VALUES (?, ?, ?, ?, ?)"
         database.execute(sql, row)
-    if refundable and random.random() < 1 / 2:
-        database.execute(
-            "INSERT INTO refunds (order_id, amount, status, requested_on) SELECT order_id, total, 'paid', ? FROM orders WHERE order_id = ?",
-            (_iso(refundable), order.order_id),
-        )
+    if due and random.random() < _REFUNDED:
+        sql = """
+            INSERT INTO refunds (order_id, amount, status, requested_on)
+            SELECT order_id, total, 'paid', ? FROM orders WHERE order_id = ?
+        """
+        database.execute(sql, (_iso(due), order.order_id))
 
 
 def _iso(day: date | None) -> str | None:
