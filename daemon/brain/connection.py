@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ class Connection:
         """What the model accepts; asked once. A server that can't say gets the plain request."""
         if model not in self._abilities:
             try:
-                document = await self._get(f"/v1/models/{model}")
+                document = await self._get(model)
             except BrainBusy:
                 return Abilities()
             except BrainFailed:
@@ -71,33 +71,30 @@ class Connection:
             BrainFailed: an answer that says: never.
         """
         client = await self._ready()
-        response = await self._attempt(
-            client.messages.with_raw_response.create(**body, timeout=self._timeout), limit=self._timeout
-        )
-        return messages.decode(response.content)
+        call = client.messages.with_raw_response.create(**body, timeout=self._timeout)
+        return await self._attempt(call, limit=self._timeout)
 
-    async def _get(self, path: str) -> Any:
-        import httpx2
-
+    async def _get(self, model: str) -> Any:
         client = await self._ready()
-        response = await self._attempt(client.get(path, cast_to=httpx2.Response), limit=_ASK_ABILITIES)
-        return messages.decode(response.content)
+        return await self._attempt(client.models.with_raw_response.retrieve(model), limit=_ASK_ABILITIES)
 
     async def _ready(self) -> "AsyncAnthropic":
         await self.start()
         assert self._client is not None
         return self._client
 
-    async def _attempt(self, call: Any, *, limit: float) -> Any:
+    async def _attempt(self, call: Awaitable[Any], *, limit: float) -> Any:
+        """The JSON that a call of the SDK brings, read whole within the limit."""
         from anthropic import APIConnectionError, APIStatusError
 
         try:
             async with asyncio.timeout(limit):
-                return await call
+                content = await (await call).read()
         except APIStatusError as error:
             raise refusals.refusal(error.status_code, error.response.headers, now=datetime.now(UTC)) from None
         except (TimeoutError, APIConnectionError) as error:
             raise BrainBusy(_unreached(error, self._base_url, limit)) from None
+        return messages.decode(content)
 
     def _open(self) -> "AsyncAnthropic":
         import anthropic
