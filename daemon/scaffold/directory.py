@@ -104,7 +104,7 @@ def _defaults(directory: Path, example: str | None) -> dict[tuple[str, ...], dic
             "address": "support@shop.example",
             "mode": "shadow",
             "trust": ["mx.shop.example"],
-            "listen": "unix:/run/triaged/lmtp" if installed else "127.0.0.1:2424",
+            "listen": "127.0.0.1:2424",
         },
         ("smtp",): {"host": "127.0.0.1", "port": 25, "tls": "none"},
         ("brain",): {"provider": "embedded"},
