@@ -339,6 +339,10 @@ class Tools(Protocol):
         """Run a read, or stage a write. Never raises for what a model did wrong."""
         ...
 
+    def restore(self, results: Sequence[ToolResult]) -> None:
+        """Take up results that an earlier attempt of this run recorded, so that references go on where they stopped."""
+        ...
+
 
 class Journal(Protocol):
     """Where turns are kept, so that a restart does not pay for them again."""

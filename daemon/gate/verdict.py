@@ -71,6 +71,7 @@ class Reason(StrEnum):
     PROTECTED = "protected-column"
     IRREVERSIBLE = "irreversible-write"
     WRITE_REFUSED = "write-refused"
+    WRITE_MISMATCH = "write-mismatch"
     PAUSED = "paused"
     BREAKER = "breaker-open"
     EMPTY_REPLY = "empty-reply"
