@@ -123,6 +123,7 @@ class SmtpConfig(Section):
     password_file: Path | None = Field(default=None, description="File with the password.")
     envelope_from: str | None = Field(default=None, description="MAIL FROM. Default: the mailbox's address; bounces are caught by the screen.")
     timeout: Duration = Field(default=60.0, description="How long to wait for each answer.")
+    claim: Duration = Field(default=60.0, ge=1, description="Time a worker has from its claim to the final dot; after that the outcome is uncertain.")
     retry_for: Duration = Field(default=86400.0, description="How long to go on after 4xx or a server that can't be reached; then the draft is held.")
     retry_first: Duration = Field(default=60.0, description="First wait after a 4xx; doubles up to an hour, with jitter.")
 

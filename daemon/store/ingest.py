@@ -1,0 +1,144 @@
+"""The transaction that takes a mail in: stored once, put into its conversation, cursor moved, work enqueued."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from daemon.store import conversations, records
+from daemon.store.codec import encode
+from daemon.store.queue import Queue
+from daemon.store.seal import Vault
+from daemon.store.tables import Cursor, Mail, Person, Raw
+from handlers.contract import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where an IMAP mail stands."""
+
+    folder: str
+    uidvalidity: int
+    uid: int
+    modseq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A parsed and screened mail that is to be stored."""
+
+    message: Message
+    raw: bytes
+    received_at: datetime
+    digest: str
+    party: str
+    base_subject: str
+    ignored: str | None
+    """The reason for which the screen ended it; None: somebody has to answer."""
+    detail: str
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the transaction did."""
+
+    message: str
+    duplicate: bool = False
+    conversation: str | None = None
+
+
+def ingest(session: Session, vault: Vault, queue: Queue, incoming: Incoming, *, now: datetime, debounce: float) -> Stored:
+    """Store a mail and everything that follows from its arrival.
+
+    Args:
+        session: a writing session; the caller commits.
+        vault: seals.
+        queue: gets `triage` of the conversation.
+        incoming: the mail.
+        now: when.
+        debounce: seconds to wait for more of the same conversation.
+    """
+    if incoming.position is not None:
+        _move_cursor(session, incoming.message.mailbox, incoming.position, now)
+    digest = vault.mac("digest", incoming.digest)
+    if known := _known(session, incoming, digest):
+        return Stored(message=known.id, duplicate=True, conversation=known.conversation_id)
+    person = person_of(session, vault, incoming.party, now)
+    mail = _store(session, vault, incoming, person, digest)
+    if incoming.ignored is not None:
+        mail.state, mail.outcome, mail.reason, mail.decided_at = "done", "ignored", incoming.ignored, now
+        records.write(session, "ignored", at=now, actor="daemon", message=mail.id, person=person, reason=incoming.ignored)
+        return Stored(message=mail.id)
+    conversation = conversations.attach(session, vault, queue, mail, incoming.message, incoming.base_subject, now=now, debounce=debounce)
+    records.write(session, "received", at=now, actor="daemon", message=mail.id, person=person, size=mail.size)
+    return Stored(message=mail.id, conversation=conversation.id)
+
+
+def _known(session: Session, incoming: Incoming, digest: str) -> Mail | None:
+    """The same mail, stored before; its position is renewed, since UIDs change when a mailbox is rebuilt."""
+    where = (col(Mail.mailbox) == incoming.message.mailbox, col(Mail.digest_mac) == digest)
+    known = session.exec(select(Mail).where(*where)).first()
+    if known is not None and incoming.position is not None:
+        known.folder, known.uidvalidity, known.uid = incoming.position.folder, incoming.position.uidvalidity, incoming.position.uid
+    return known
+
+
+def person_of(session: Session, vault: Vault, address: str, now: datetime) -> str:
+    """The id of the person with that address, who may be new."""
+    mac = vault.mac("address", address.lower())
+    known = session.exec(select(Person.id).where(col(Person.address_mac) == mac)).first()
+    if known is not None:
+        return known
+    person = vault.new_person()
+    session.add(Person(id=person, address_mac=mac, first_seen=now))
+    return person
+
+
+def _store(session: Session, vault: Vault, incoming: Incoming, person: str, digest: str) -> Mail:
+    message = incoming.message
+    position = incoming.position
+    mail = Mail(
+        id=message.id,
+        person_id=person,
+        mailbox=message.mailbox,
+        seq=0,
+        state="screened",
+        message_id_mac=vault.mac("message-id", message.message_id) if message.message_id else None,
+        digest_mac=digest,
+        folder=position.folder if position else None,
+        uidvalidity=position.uidvalidity if position else None,
+        uid=position.uid if position else None,
+        size=message.size,
+        received_at=incoming.received_at,
+        content=vault.seal(person, "messages.content", message.id, encode(Message, message)),
+        note=vault.seal(person, "messages.note", message.id, incoming.detail.encode()) if incoming.detail else None,
+    )
+    session.add(mail)
+    session.add(Raw(message_id=message.id, person_id=person, content=vault.seal(person, "raw.content", message.id, incoming.raw)))
+    return mail
+
+
+def _move_cursor(session: Session, mailbox: str, position: Position, now: datetime) -> None:
+    """All UIDs up to this one are committed with this transaction (promise P1)."""
+    cursor = session.get(Cursor, (mailbox, position.folder))
+    if cursor is None:
+        session.add(
+            Cursor(mailbox=mailbox, folder=position.folder, uidvalidity=position.uidvalidity, last_uid=position.uid, modseq=position.modseq, updated_at=now)
+        )
+        return
+    if cursor.uidvalidity != position.uidvalidity:
+        cursor.uidvalidity, cursor.last_uid = position.uidvalidity, 0
+    cursor.last_uid = max(cursor.last_uid, position.uid)
+    cursor.updated_at = now
+
+
+def cursor(session: Session, mailbox: str, folder: str) -> tuple[int, int] | None:
+    """(UIDVALIDITY, last UID) of a folder; None when it was never read."""
+    found = session.get(Cursor, (mailbox, folder))
+    return (found.uidvalidity, found.last_uid) if found else None
+
+
+def start_cursor(session: Session, mailbox: str, position: Position, *, now: datetime) -> None:
+    """Begin after `position.uid`: what is older is not read."""
+    _move_cursor(session, mailbox, position, now)

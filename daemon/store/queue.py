@@ -1,0 +1,124 @@
+"""The one module that knows dbos: queues, ownership and restart of workflows; our own rows are the journal.
+
+`notes` for whoever changes this: ids and plain JSON only go in; a workflow never raises; an id that was used once does
+nothing when it is enqueued again, so every id carries an attempt (design, section 2).
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from sqlmodel import Session
+
+from daemon.store.engine import Store
+
+TRIAGE = "triage"
+DELIVER = "deliver"
+VERSION = "1"
+"""Pinned: bump only to strand old workflows on purpose. `triage` and `deliver` read their state from rows, so that a
+changed body can finish what an older one began."""
+POLL = 0.1
+"""Seconds between looks at a queue."""
+_PRIORITY = {"high": 1, "normal": 10, "low": 20}
+
+Workflow = Callable[..., Awaitable[None]]
+
+
+def migrate(store: Store) -> None:
+    """Make or upgrade the engine's own tables beside ours."""
+    _quiet()
+    DBOS.migrate(_url(store))
+
+
+def _url(store: Store) -> str:
+    return store.url.render_as_string(hide_password=False)
+
+
+def _quiet() -> None:
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+
+
+class Queue:
+    """Enqueues in the caller's transaction; works in any process, without launching an engine."""
+
+    def __init__(self, store: Store) -> None:
+        _quiet()
+        self._client = DBOSClient(system_database_engine=store.writer, serializer=DBOSPortableJSONSerializer(), lazy=True)
+
+    def enqueue(self, session: Session, workflow: str, identifier: str, *arguments: str | int, delay: float = 0.0, priority: str = "normal") -> None:
+        """Enqueue `workflow` under `identifier`; committed or rolled back with `session`.
+
+        Args:
+            session: a session of the store's writer, inside its transaction.
+            workflow: TRIAGE or DELIVER.
+            identifier: workflow id, new for each attempt.
+            arguments: ids and numbers.
+            delay: seconds before it may start.
+            priority: high, normal or low.
+        """
+        options: EnqueueOptions = {
+            "workflow_name": workflow,
+            "queue_name": workflow,
+            "workflow_id": identifier,
+            "app_version": VERSION,
+            "priority": _PRIORITY[priority],
+        }
+        if delay > 0:
+            options["delay_seconds"] = delay
+        self._client.enqueue_in_transaction(session, options, *arguments)
+
+    def close(self) -> None:
+        """Let go of the client."""
+        self._client.destroy()
+
+
+class Engine:
+    """Runs the workflows of this process, and takes up those that a crash interrupted."""
+
+    def __init__(self, store: Store, *, executor: str, in_flight: int) -> None:
+        """Prepare the engine.
+
+        Args:
+            store: whose database holds the engine's tables.
+            executor: unique per process, stable across restarts on one host.
+            in_flight: mails triaged at the same time.
+        """
+        self._in_flight = in_flight
+        config: DBOSConfig = {
+            "name": "triaged",
+            "system_database_url": _url(store),
+            "application_version": VERSION,
+            "executor_id": executor,
+            "log_level": "WARNING",
+            "serializer": DBOSPortableJSONSerializer(),
+            "run_migrations": False,
+        }
+        if store.sqlite:
+            config["sys_db_pool_size"] = 1  # more would fight for SQLite's one writer
+        self._config = config
+
+    def launch(self, workflows: dict[str, Workflow]) -> None:
+        """Register the workflows and start; call it inside the running loop, on which they then run."""
+        _quiet()
+        DBOS(config=self._config)
+        for name, body in workflows.items():
+            DBOS.workflow(name=name, max_recovery_attempts=1_000_000)(body)
+        DBOS.launch()
+        DBOS.register_queue(TRIAGE, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
+        DBOS.register_queue(DELIVER, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
+
+    def destroy(self, *, drain: float) -> None:
+        """Stop taking work; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=int(drain))
+
+    @staticmethod
+    def sweep(before: float) -> int:
+        """Delete finished entries older than `before` (seconds since 1970); how many were deleted."""
+        from datetime import UTC, datetime
+
+        until = datetime.fromtimestamp(before, UTC).isoformat()
+        finished: list[Any] = DBOS.list_workflows(status=["SUCCESS", "ERROR", "CANCELLED"], end_time=until, limit=1000, load_input=False, load_output=False)
+        for workflow in finished:
+            DBOS.delete_workflow(workflow.workflow_id)
+        return len(finished)

@@ -1,0 +1,47 @@
+"""What a person turned off: pauses, which every worker reads in the transaction before it sends (promise P11)."""
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from daemon.store.seal import INSTALLATION, Vault
+from daemon.store.tables import Switch
+
+ALL = "pause:*"
+BREAKER = "breaker"
+
+
+def name(*, mailbox: str | None = None, handler: str | None = None) -> str:
+    """The switch that pauses a mailbox, a handler, or everything."""
+    if mailbox is not None:
+        return f"pause:mailbox:{mailbox}"
+    return f"pause:handler:{handler}" if handler is not None else ALL
+
+
+def turn_off(session: Session, vault: Vault, switch: str, *, by: str, reason: str, now: datetime) -> bool:
+    """Pause; False when it was paused already."""
+    if session.get(Switch, switch) is not None:
+        return False
+    session.add(Switch(name=switch, by=by, at=now, note=vault.seal(INSTALLATION, "switches.note", switch, reason.encode())))
+    return True
+
+
+def turn_on(session: Session, switch: str) -> bool:
+    """Resume; False when it was not paused."""
+    found = session.get(Switch, switch)
+    if found is None:
+        return False
+    session.delete(found)
+    return True
+
+
+def off(session: Session, *, mailbox: str, handler: str | None) -> str | None:
+    """The first switch that keeps replies of this mailbox and handler from leaving; None: nothing does."""
+    names = [ALL, BREAKER, name(mailbox=mailbox), *([name(handler=handler)] if handler else [])]
+    return session.exec(select(Switch.name).where(col(Switch.name).in_(names)).order_by(col(Switch.name))).first()
+
+
+def every(session: Session, vault: Vault) -> list[tuple[Switch, str]]:
+    """Every switch that is off, with the reason that was given."""
+    rows = session.exec(select(Switch).order_by(col(Switch.at))).all()
+    return [(row, vault.open(INSTALLATION, "switches.note", row.name, row.note).decode() if row.note else "") for row in rows]
