@@ -17,9 +17,16 @@ Model = TypeVar("Model", bound=BaseModel)
 Key = tuple[str | int, ...]
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_ASSIGNMENT = re.compile(r"^\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_ASSIGNMENT = re.compile(
+    r"^\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*="
+)
 _PART = re.compile(r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'")
 _LINE = re.compile(r"at line (\d+)")
+# What decides whether a line begins inside a value: comments and strings, which may hold anything, brackets, line ends.
+_TOKEN = re.compile(
+    r"""\#[^\n]* | "{3}(?:\\.|[^\\])*?"{3,5} | '{3}.*?'{3,5} | "(?:\\.|[^"\\\n])*" | '[^'\n]*' | [\[\]{}\n]""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +83,13 @@ def load(path: Path) -> Document:
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise Faults([Fault(path=path, message="The file does not exist. Write it, or run `triaged init DIR`.")]) from None
+        raise Faults(
+            [Fault(path=path, message="The file does not exist. Write it, or run `triaged init DIR`.")]
+        ) from None
     except OSError as error:
-        raise Faults([Fault(path=path, message=f"The file can't be read: {error.strerror}. Check its owner and mode.")]) from error
+        raise Faults(
+            [Fault(path=path, message=f"The file can't be read: {error.strerror}. Check its owner and mode.")]
+        ) from error
     except UnicodeDecodeError as error:
         raise Faults([Fault(path=path, message="The file is not UTF-8. Save it as UTF-8.")]) from error
     return parse(text, path)
@@ -105,23 +116,32 @@ def _locate(text: str) -> dict[Key, int]:
     lines: dict[Key, int] = {}
     counts: dict[Key, int] = {}
     table: Key = ()
-    closing = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if closing:
-            if closing in line:
-                closing = ""
+    continued = _continued(text)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if number in continued:
             continue
         if header := _HEADER.match(line):
             table = _enter(_parts(header.group(2)), counts, array=header.group(1) == "[[")
             lines[table] = number
         elif assignment := _ASSIGNMENT.match(line):
-            key = table + _parts(assignment.group(1))
-            lines.setdefault(key, number)
-            value = line[assignment.end() :]
-            for quotes in ('"""', "'''"):
-                if value.count(quotes) % 2:
-                    closing = quotes
+            lines.setdefault(table + _parts(assignment.group(1)), number)
     return lines
+
+
+def _continued(text: str) -> set[int]:
+    """The lines that begin inside a value: a string or an array of several lines. The text is valid TOML."""
+    inside: set[int] = set()
+    line, depth = 1, 0
+    for token in _TOKEN.finditer(text):
+        breaks = token.group().count("\n")
+        if token.group() in ("[", "{"):
+            depth += 1
+        elif token.group() in ("]", "}"):
+            depth -= 1
+        elif depth or token.group() != "\n":
+            inside.update(range(line + 1, line + breaks + 1))
+        line += breaks
+    return inside
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
