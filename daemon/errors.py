@@ -13,8 +13,10 @@ TriagedError                     tools/errors.py
 │   ├── SchemaMismatch           the store is behind or ahead of this version
 │   ├── StoreUnusable            the store can't be opened or written
 │   ├── Refused5xx               the mail server said: never
+│   ├── Unaddressable            daemon/outbound/compose.py: no address that a reply could go to
 │   ├── Sealed                   a value can't be opened: erased, or another key
 │   └── NotFound, Ambiguous, NotPossible    what a command was asked for
+├── Uncertain                    no answer after the final dot: nobody can know whether the mail left
 └── Stopped                      this run is no longer the one that may act
 ```
 """
@@ -68,6 +70,10 @@ class Ambiguous(Permanent):
 
 class NotPossible(Permanent):
     """The thing is in a state in which this can't be done."""
+
+
+class Uncertain(TriagedError):
+    """The content was sent and no answer came: nobody can know whether the mail left, so it is never sent again."""
 
 
 class Stopped(TriagedError):
