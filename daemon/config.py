@@ -5,10 +5,13 @@ import re
 import stat
 from collections.abc import Iterator
 from datetime import date
+from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from tools import located
 from tools.located import Document, Fault, Faults
@@ -24,7 +27,7 @@ def seconds(value: Any) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
         return float(value)
     found = _DURATION.match(str(value).strip())
     if not found:
@@ -158,6 +161,16 @@ class BrainConfig(Section):
     tokens_per_day: int = Field(default=2_000_000, ge=1000, description="Tokens for all mails of a day (UTC); then mail waits for people.")
     concurrency: int = Field(default=8, ge=1, le=256, description="Calls at the same time.")
     embedded: EmbeddedConfig = Field(default_factory=EmbeddedConfig, description="Settings of the embedded brain.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _never_in_clear(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("this is no address. Write https://HOST or http://127.0.0.1:PORT")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("mail would go out in clear. Use https, or a server on loopback")
+        return url
 
     @model_validator(mode="after")
     def _encoder(self) -> "BrainConfig":
@@ -354,5 +367,10 @@ def secret(config: Config, path: Path) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.")
+    """Whether a host name or address is this machine; `127.example.com` is a name like any other."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
