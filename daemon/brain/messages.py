@@ -105,7 +105,7 @@ def reply(document: Any, *, model: str, sent: Mapping[str, Any]) -> Reply:
     calls = tuple(_call(block) for block in content if block.get("type") == "tool_use")
     if len({call.id for call in calls}) != len(calls):
         raise _malformed("two calls under one id")
-    signed = any(block.get("type") in {"thinking", "redacted_thinking"} for block in content)
+    signed = any(block.get("type") in ("thinking", "redacted_thinking") for block in content)
     return Reply(
         text="\n".join(text for block in content if (text := _text(block))),
         calls=calls,

@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from daemon.brain.anthropic import Anthropic
 from daemon.brain.breaker import Breaker, Guarded
 from daemon.brain.connection import Connection
 from daemon.brain.fallback import WithFallback
 from daemon.brain.limited import Limited
-from daemon.config import Config, is_loopback, secret
+from daemon.config import Config, secret
 from handlers.contract import Brain, BrainFailed
 
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
@@ -48,9 +47,12 @@ def wire(
         clock: monotonic seconds.
 
     Raises:
-        BrainFailed: there is no key for Anthropic's own server, or mail would go out in clear.
+        BrainFailed: there is no key for Anthropic's own server.
+        tools.located.Faults: the key's file can't be read.
     """
-    connection = Connection(api_key=_api_key(config, environ), base_url=_base_url(config), timeout=config.brain.timeout)
+    connection = Connection(
+        api_key=_api_key(config, environ), base_url=config.brain.base_url, timeout=config.brain.timeout
+    )
     names = tuple(dict.fromkeys(filter(None, [config.brain.model, config.brain.fallback_model])))
     models = tuple(Anthropic(connection, model=name, max_tokens=config.brain.max_tokens, key=key) for name in names)
     breakers = {name: Breaker(clock=clock) for name in names}
@@ -67,19 +69,3 @@ def _api_key(config: Config, environ: Mapping[str, str]) -> str:
     if not found and not config.brain.base_url:
         raise BrainFailed(f"There is no API key. Set api_key_file in [brain], or {KEY_VARIABLE} in the environment.")
     return found
-
-
-def _base_url(config: Config) -> str:
-    url = config.brain.base_url
-    if not url:
-        return url
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BrainFailed(
-            f"base_url in [brain] is {url!r}, which is no address. Write https://HOST or http://127.0.0.1:PORT."
-        )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise BrainFailed(
-            f"base_url in [brain] is {url!r}: mail would go out in clear. Use https, or a server on loopback."
-        )
-    return url
