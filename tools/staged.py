@@ -33,5 +33,7 @@ class StagedWrite:
     currency: str | None = None
     impact: str = "customer"
     reversible: bool = False
+    declaration: str = ""
+    """Digest of the tool's statements (`Tool.digest`); delivery refuses when the tool now does something else."""
     protected: tuple[str, ...] = ()
     """Columns among the changes that are never changed automatically."""

@@ -1,0 +1,189 @@
+"""Every declared tool of a folder, each proven on its database, and the engines that they run on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tools import ledger, located
+from tools.confine import Database, Engine, Touched, Unprepared, Unusable, connect
+from tools.declaration import ToolTable
+from tools.located import Document, Fault, Faults, Key, unknown
+from tools.outcome import Failed
+from tools.tool import Tool
+
+
+class Catalogue(Mapping[str, Tool]):
+    """Tools by name. It holds idle connections: close it when a later release has taken over."""
+
+    def __init__(
+        self, *, tools: Mapping[str, Tool], touched: Mapping[str, Touched], engines: Mapping[str, Engine]
+    ) -> None:
+        self.tools = dict(tools)
+        self.touched = dict(touched)
+        """What each tool reaches, as its database said."""
+        self._engines = dict(engines)
+
+    def __getitem__(self, name: str) -> Tool:
+        return self.tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tools)
+
+    def __len__(self) -> int:
+        return len(self.tools)
+
+    def engine(self, database: str) -> Engine:
+        """The engine of a configured database.
+
+        Raises:
+            Failed: it is no longer configured.
+        """
+        try:
+            return self._engines[database]
+        except KeyError:
+            raise Failed(f"The database `{database}` is not configured. Add [database.{database}] again.") from None
+
+    def close(self) -> None:
+        """Close idle connections; calls that are still running end normally."""
+        for engine in self._engines.values():
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load(folder: Path, databases: Mapping[str, Database]) -> Catalogue:
+    """Read `folder/*.toml` and prove every statement on its database.
+
+    A folder that does not exist is an empty catalogue.
+
+    Raises:
+        Faults: everything that is wrong, with file and line.
+    """
+    loader = _Loader(engines={name: connect(database) for name, database in databases.items()})
+    for path in sorted(folder.glob("*.toml")):
+        loader.read(path)
+    loader.prove()
+    catalogue = Catalogue(tools=loader.tools, touched=loader.touched, engines=loader.engines)
+    if loader.faults:
+        catalogue.close()
+        raise Faults(loader.faults)
+    return catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    document: Document
+    at: Key
+
+    def fault(self, message: str, *key: str | int) -> Fault:
+        return self.document.fault((*self.at, *key), message)
+
+
+class _Loader:
+    """Collects tools and faults: one fault does not hide the next."""
+
+    def __init__(self, *, engines: Mapping[str, Engine]) -> None:
+        self.engines = engines
+        self.tools: dict[str, Tool] = {}
+        self.touched: dict[str, Touched] = {}
+        self.faults: list[Fault] = []
+        self._places: dict[str, _Place] = {}
+
+    def read(self, path: Path) -> None:
+        try:
+            document = located.load(path)
+        except Faults as found:
+            self.faults += found.faults
+            return
+        for key in document.data.keys() - {"tool"}:
+            self.faults.append(document.fault((key,), unknown(key, ["tool"], "key")))
+        tables = document.data.get("tool", [])
+        if not isinstance(tables, list):
+            self.faults.append(document.fault(("tool",), "`tool` is not an array of tables. Write [[tool]]."))
+            return
+        for number in range(len(tables)):
+            self._declare(_Place(document, ("tool", number)))
+
+    def _declare(self, place: _Place) -> None:
+        try:
+            table = located.validate(place.document, ToolTable, at=place.at)
+        except Faults as found:
+            self.faults += found.faults
+            return
+        if table.name in self._places:
+            first = self._places[table.name]
+            where = f"{first.document.path}:{first.document.line(first.at)}"
+            self.faults.append(place.fault(f"`{table.name}` is declared twice, first at {where}. Rename one.", "name"))
+            return
+        self._places[table.name] = place
+        if table.database not in self.engines:
+            self.faults.append(place.fault(unknown(table.database, self.engines, "database"), "database"))
+            return
+        tool, faults = table.tool(self.engines[table.database].kind, place.document, place.at)
+        self.faults += faults
+        if tool and not faults:
+            self.tools[tool.name] = tool
+
+    def prove(self) -> None:
+        """Ask each database what it makes of the statements; a database that can't be opened is one fault, not many."""
+        closed: dict[str, str] = {}
+        for name in dict.fromkeys(tool.database for tool in self.tools.values()):
+            try:
+                self.engines[name].open()
+            except Unusable as error:
+                closed[name] = str(error)
+                first = next(tool.name for tool in self.tools.values() if tool.database == name)
+                self.faults.append(self._places[first].fault(str(error), "database"))
+        for tool in self.tools.values():
+            if tool.database not in closed:
+                self._prove(tool)
+        self._prove_ledgers(closed)
+
+    def _prove(self, tool: Tool) -> None:
+        engine, place = self.engines[tool.database], self._places[tool.name]
+        parts: list[tuple[Key, Any]] = [
+            (("statement",), tool.statement),
+            (("amount_statement",), tool.amount_statement),
+        ]
+        parts += [(("guard", number, "statement"), guard.statement) for number, guard in enumerate(tool.guards)]
+        parts += [(("step", number, "statement"), step) for number, step in enumerate(tool.steps)]
+        touched = Touched()
+        for key, statement in parts:
+            if statement is None:
+                continue
+            try:
+                found = engine.prove(statement, writes=tool.kind == "write")
+            except Unprepared as error:
+                self.faults.append(place.fault(f"The statement does not prepare on `{tool.database}`: {error}", *key))
+                continue
+            touched = touched | found
+            wanted = _wanted(tool, key[0])
+            for column in sorted(wanted - set(found.columns)):
+                self.faults.append(place.fault(unknown(column, found.columns, "column of the statement"), *key))
+        self.touched[tool.name] = touched
+
+    def _prove_ledgers(self, closed: Mapping[str, str]) -> None:
+        """A write needs the ledger beside the rows that it changes."""
+        for name in dict.fromkeys(tool.database for tool in self.tools.values() if tool.kind == "write"):
+            first = next(tool.name for tool in self.tools.values() if tool.database == name and tool.kind == "write")
+            if name not in closed and (missing := ledger.missing(self.engines[name])):
+                self.faults.append(self._places[first].fault(missing, "database"))
+
+
+def _wanted(tool: Tool, key: str | int) -> set[str]:
+    """The columns that a statement must yield."""
+    if key == "statement":
+        return set(tool.returns)
+    if key != "amount_statement" or tool.amount is None:
+        return set()
+    currency = tool.amount_currency or ""
+    wanted = {tool.amount} - tool.params.keys()
+    return wanted if currency.isupper() else wanted | ({currency} - {""})

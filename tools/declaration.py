@@ -1,0 +1,268 @@
+"""`[[tool]]` as models: a table is a class, a key is a field, and the field says what it means."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tools import statement
+from tools.bound import NAMES
+from tools.located import Document, Fault, Key, unknown
+from tools.parameter import MAX_LENGTH, Kind, Parameter
+from tools.statement import Engine, Statement
+from tools.tool import Column, Guard, Tool
+
+_NAME = r"^[a-z][a-z0-9_]{0,63}$"
+_CURRENCY = re.compile(r"^[A-Z]{3}$")
+_PREFIX = re.compile(r"^(?:find|get|list)_(?=.)")
+_ENGINES: tuple[Engine, ...] = ("sqlite", "postgresql")
+
+
+def _for_both(value: Any) -> Any:
+    return dict.fromkeys(_ENGINES, value) if isinstance(value, str) else value
+
+
+Sql = Annotated[dict[Engine, str], BeforeValidator(_for_both)]
+"""One text for both engines, or a table `{ sqlite = "…", postgresql = "…" }` where their SQL truly differs."""
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"This is not a regular expression: {error}. Correct it") from error
+    return value
+
+
+Regex = Annotated[str, BeforeValidator(_regex)]
+
+
+class Table(BaseModel):
+    """A table of tools/*.toml: unknown keys are refused, values can't change after they were read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ParameterTable(Table):
+    """`[tool.params.NAME]`."""
+
+    type: Kind = Field(description="string, integer, number, boolean, date, enum or list.")
+    description: str = Field(default="", description="What the model is told.")
+    required: bool = Field(default=True, description="false: the model may leave it out; the SQL then sees NULL.")
+    pattern: Regex | None = Field(default=None, description="string: a regular expression for the whole value.")
+    min: float | None = Field(default=None, description="Smallest number; for a list the fewest items.")
+    max: float | None = Field(default=None, description="Largest number; for a list the most items (default 20).")
+    max_length: int = Field(default=MAX_LENGTH, ge=1, le=10_000, description="string: most characters.")
+    values: tuple[str, ...] = Field(default=(), description="enum: what is possible.")
+    items: "ParameterTable | None" = Field(default=None, description="list: what each item is.")
+    find: Regex | None = Field(
+        default=None, description="A regular expression with one group: finds the value in a mail."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.type == "enum") != bool(self.values):
+            raise ValueError("`values` belongs to an enum, and an enum needs it")
+        if (self.type == "list") != (self.items is not None):
+            raise ValueError("`items` belongs to a list, and a list needs it")
+        if self.items is not None and self.items.type == "list":
+            raise ValueError("A list of lists is not possible. Declare a flat list")
+        if self.pattern is not None and self.type != "string":
+            raise ValueError("`pattern` belongs to a string")
+        if self.find is not None and re.compile(self.find).groups != 1:
+            raise ValueError("`find` needs exactly one group: the part in parentheses is the value")
+        return self
+
+    def parameter(self) -> Parameter:
+        """The value object."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "items"}
+        return Parameter(**fields, items=self.items.parameter() if self.items else None)
+
+
+class ColumnTable(Table):
+    """`[tool.columns.NAME]`."""
+
+    type: Literal["text", "money", "date", "datetime", "integer", "decimal", "link", "state"] = Field(
+        default="text", description="How a reply writes it."
+    )
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="money: ISO 4217 code.")
+    currency_column: str | None = Field(default=None, description="money: the returned column that holds the code.")
+    unit: Literal["minor", "major"] = Field(default="minor", description="money: cents, or whole units.")
+    untrusted: bool = Field(default=False, description="Customers write this column.")
+    words: dict[str, dict[str, str]] = Field(default_factory=dict, description="state: value to language to words.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.type == "money" and not (self.currency or self.currency_column):
+            raise ValueError("A money column needs `currency` or `currency_column`")
+        if self.words and self.type != "state":
+            raise ValueError("`words` belongs to a column of type state")
+        return self
+
+
+class GuardTable(Table):
+    """`[[tool.guard]]`."""
+
+    statement: Sql = Field(description="A SELECT; a row that comes back refuses the write.")
+    message: str = Field(min_length=1, description="Why, for the operator and the reviewer.")
+
+
+class StepTable(Table):
+    """`[[tool.step]]`."""
+
+    statement: Sql = Field(description="An INSERT, UPDATE or DELETE that must change at least one row.")
+
+
+class ToolTable(Table):
+    """`[[tool]]`."""
+
+    name: Name = Field(description="What the model calls it.")
+    kind: Literal["read", "write"] = Field(
+        description="A read returns rows; a write is staged and happens at delivery."
+    )
+    description: str = Field(min_length=1, description="What the model is told.")
+    database: str = Field(description="The `[database.NAME]` of triaged.toml.")
+    scope: Literal["sender", "public"] = Field(
+        default="sender",
+        description="sender: needs a verified sender and binds `:sender`; public: the same for everybody.",
+    )
+    params: dict[Name, ParameterTable] = Field(default_factory=dict, description="What the model chooses.")
+    rows: int = Field(
+        default=20, ge=1, le=1000, description="A read returns at most so many; a write changes at most so many."
+    )
+    bytes: int = Field(default=65_536, ge=256, le=1_000_000, description="read: most bytes of the rows as JSON.")
+    deadline: float = Field(default=2.0, gt=0, le=60, description="Seconds for the whole call.")
+    returns: tuple[str, ...] = Field(default=(), description="read: the columns that leave the tool.")
+    result: Name | None = Field(
+        default=None, description="read: name of its rows in replies. Default: `name` without find_, get_ or list_."
+    )
+    columns: dict[str, ColumnTable] = Field(default_factory=dict, description="read: how replies write the columns.")
+    statement: Sql | None = Field(default=None, description="read: the SELECT.")
+    guard: tuple[GuardTable, ...] = Field(default=(), description="write: what must not be, in order.")
+    step: tuple[StepTable, ...] = Field(default=(), description="write: the changes, in order.")
+    impact: Name = Field(default="customer", description="write: whom or what it touches, for rules and limits.")
+    reversible: bool = Field(default=False, description="write: whether another write can take it back.")
+    amount: str | None = Field(
+        default=None, description="write: a parameter or a column of `amount_statement`: the money that moves."
+    )
+    amount_statement: Sql | None = Field(
+        default=None, description="write: a SELECT of one row with the amount, run after the guards."
+    )
+    amount_currency: str | None = Field(
+        default=None, description="write: ISO 4217 code, or a column of `amount_statement`."
+    )
+    amount_unit: Literal["minor", "major"] = Field(
+        default="minor", description="write: whether `amount` is in cents or whole units."
+    )
+    protected: tuple[str, ...] = Field(default=(), description="write: columns never changed without a person.")
+
+    def tool(self, engine: Engine, document: Document, at: Key) -> tuple[Tool | None, list[Fault]]:
+        """The value object for an engine, or every fault that can be seen without the database."""
+        faults: list[Fault] = []
+
+        def sql(source: Mapping[Engine, str] | None, *key: str | int) -> Statement | None:
+            if source is None:
+                return None
+            if engine not in source:
+                faults.append(document.fault((*at, *key), f"There is no statement for {engine}. Add `{engine} = …`."))
+                return None
+            try:
+                return statement.parse(source[engine], engine, known=(*self.params, *NAMES))
+            except statement.Unsound as error:
+                faults.append(document.fault((*at, *key), str(error)))
+                return None
+
+        read = sql(self.statement, "statement")
+        guards = [sql(guard.statement, "guard", number, "statement") for number, guard in enumerate(self.guard)]
+        steps = [sql(step.statement, "step", number, "statement") for number, step in enumerate(self.step)]
+        amount = sql(self.amount_statement, "amount_statement")
+        faults += [document.fault((*at, *key), message) for key, message in self._shape()]
+        if faults:
+            return None, faults
+        kept = {name: getattr(self, name) for name in _SAME}
+        tool = Tool(
+            **kept,
+            params={name: table.parameter() for name, table in self.params.items()},
+            result=self.result or _PREFIX.sub("", self.name),
+            columns={name: Column(**dict(self.columns.get(name, ColumnTable()))) for name in self.returns},
+            statement=read,
+            guards=tuple(
+                Guard(statement=sound, message=guard.message)
+                for guard, sound in zip(self.guard, guards, strict=True)
+                if sound
+            ),
+            steps=tuple(step for step in steps if step),
+            amount_statement=amount,
+        )
+        return tool, [document.fault((*at, *key), message) for key, message in _parameters(tool)]
+
+    def _shape(self) -> Iterable[tuple[Key, str]]:
+        """What a read or a write must have, and what it can't have."""
+        reads, writes = ("returns", "statement"), ("step",)
+        needed, foreign = (reads, _WRITE_KEYS) if self.kind == "read" else (writes, _READ_KEYS)
+        for name in needed:
+            if not getattr(self, name):
+                yield (), f"The {self.kind} `{self.name}` has no `{name}`. Add it."
+        for name in sorted(foreign & self.model_fields_set):
+            yield (name,), f"`{name}` does not belong to a {self.kind}. Leave it out."
+        for name in NAMES & self.params.keys():
+            yield (
+                ("params", name),
+                f"`{name}` is bound by the daemon and can't be declared. Use `:{name}` in the SQL only.",
+            )
+        for name in self.columns.keys() - set(self.returns):
+            yield ("columns", name), unknown(name, self.returns, "column of `returns`")
+        for name, column in self.columns.items():
+            if column.currency_column and column.currency_column not in self.returns:
+                yield ("columns", name), unknown(column.currency_column, self.returns, "column of `returns`")
+        yield from self._amount()
+
+    def _amount(self) -> Iterable[tuple[Key, str]]:
+        if self.amount is None and (self.amount_statement or self.amount_currency):
+            yield (), "`amount` is missing: name the parameter or the column that holds the money."
+        if self.amount is None:
+            return
+        if self.amount_statement is None and self.amount not in self.params:
+            yield ("amount",), unknown(self.amount, self.params, "parameter")
+        if self.amount_statement is None and not _CURRENCY.match(self.amount_currency or ""):
+            yield ("amount",), '`amount_currency` is missing. Add it, for example `amount_currency = "EUR"`.'
+
+
+_READ_KEYS = frozenset({"returns", "result", "columns", "statement", "bytes"})
+_WRITE_KEYS = frozenset(
+    {
+        "guard",
+        "step",
+        "impact",
+        "reversible",
+        "amount",
+        "amount_statement",
+        "amount_currency",
+        "amount_unit",
+        "protected",
+    }
+)
+_SAME = (
+    *("name", "kind", "description", "database", "scope", "rows", "bytes", "deadline", "returns"),
+    *("impact", "reversible", "amount", "amount_currency", "amount_unit", "protected"),
+)
+
+
+def _parameters(tool: Tool) -> Iterable[tuple[Key, str]]:
+    """Faults between the names in the SQL and the declared ones."""
+    used = {name for statement in tool.statements() for name in statement.names}
+    for name in sorted(used - tool.params.keys() - NAMES):
+        yield (), f"`:{name}` is not declared. {unknown(name, [*tool.params, *NAMES], 'parameter')}"
+    for name in sorted(tool.params.keys() - used):
+        yield ("params", name), f"`{name}` is declared, but no statement uses `:{name}`. Use it or leave it out."
+    if tool.scope == "sender" and not used & {"sender", "customer"}:
+        yield (), 'No statement uses `:sender`. Compare the owner\'s address with it, or declare `scope = "public"`.'
+    reads = [guard.statement for guard in tool.guards] + [
+        part for part in (tool.statement, tool.amount_statement) if part
+    ]
+    if any(statement.verb != "select" for statement in reads):
+        yield (), f"A read, guard or amount of `{tool.name}` changes rows. Only a step may; write a SELECT."
+    if any(step.verb == "select" for step in tool.steps):
+        yield ("step",), f"A step of `{tool.name}` is a SELECT. Write an INSERT, UPDATE or DELETE, or make it a guard."

@@ -1,0 +1,114 @@
+"""A declared tool: the one read or write on a business database that a model may ask for by its name."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tools.bound import NAMES
+from tools.outcome import Refused
+from tools.parameter import Parameter
+from tools.statement import Statement
+from tools.values import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """How the values of a returned column are written in a reply."""
+
+    type: Literal["text", "money", "date", "datetime", "integer", "decimal", "link", "state"] = "text"
+    currency: str | None = None
+    """ISO 4217 code of a money column."""
+    currency_column: str | None = None
+    """The returned column that holds the code, where rows differ."""
+    unit: Literal["minor", "major"] = "minor"
+    """Whether 1999 is 19.99 (minor) or 1999.00 (major)."""
+    untrusted: bool = False
+    """Customers write this column: it reaches the model marked as such."""
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """state: value to language to the words that a reply uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A query that must return no row; a row refuses the write."""
+
+    statement: Statement
+    message: str
+    """Why, as a sentence for the operator and the reviewer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """What one `[[tool]]` declares, proven to prepare on its database."""
+
+    name: str
+    kind: Literal["read", "write"]
+    description: str
+    database: str
+    scope: Literal["sender", "public"] = "sender"
+    """sender: absent unless the sender is verified, and bound to that address."""
+    params: Mapping[str, Parameter] = field(default_factory=dict)
+    rows: int = 20
+    """A read returns at most so many; a write that changes more is refused."""
+    bytes: int = 65_536
+    """Of the returned rows as JSON."""
+    deadline: float = 2.0
+    """Seconds for the whole call, waiting for locks included."""
+
+    returns: tuple[str, ...] = ()
+    """The columns that leave the tool; others that the statement yields are dropped."""
+    result: str = ""
+    """The name under which replies know its rows: `order` in `{{order.total}}`."""
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    """One for each of `returns`."""
+    statement: Statement | None = None
+    """The query of a read."""
+
+    guards: tuple[Guard, ...] = ()
+    steps: tuple[Statement, ...] = ()
+    """The changes of a write, in order; each must change at least one row."""
+    impact: str = "customer"
+    reversible: bool = False
+    amount: str | None = None
+    """A parameter, or a column of `amount_statement`, that says how much money moves."""
+    amount_statement: Statement | None = None
+    amount_currency: str | None = None
+    """ISO 4217 code, or a column of `amount_statement` that holds it."""
+    amount_unit: Literal["minor", "major"] = "minor"
+    protected: tuple[str, ...] = ()
+    """Columns, as `column` or `table.column`, that are never changed without a person."""
+
+    def schema(self) -> dict[str, Any]:
+        """Strict JSON Schema of the arguments: every name required, an optional one nullable, bound names absent."""
+        return {
+            "type": "object",
+            "properties": {name: parameter.schema() for name, parameter in self.params.items()},
+            "required": list(self.params),
+            "additionalProperties": False,
+        }
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as declared, every parameter present.
+
+        Raises:
+            Refused: a name is unknown or bound by the daemon, or a value is not what was declared.
+        """
+        for name in arguments:
+            if name in NAMES:
+                raise Refused(f"`{name}` is bound by the daemon; no caller can choose it.")
+            if name not in self.params:
+                raise Refused(f"`{name}` is no parameter of `{self.name}`.")
+        return {name: parameter.check(name, arguments.get(name)) for name, parameter in self.params.items()}
+
+    def statements(self) -> Iterator[Statement]:
+        """Every statement, in the order in which a call runs them."""
+        if self.statement:
+            yield self.statement
+        yield from (guard.statement for guard in self.guards)
+        if self.amount_statement:
+            yield self.amount_statement
+        yield from self.steps
+
+    def digest(self) -> str:
+        """SHA-256 over what a call does: it differs when a write staged earlier would now do something else."""
+        return digest([self.name, self.kind, self.database, [statement.source for statement in self.statements()]])
