@@ -66,10 +66,21 @@ class Daily:
 class MessageBudget:
     """`handlers.contract.Budget` of one mail."""
 
-    def __init__(self, *, max_turns: int, tokens_per_message: int, daily: Daily | None = None) -> None:
+    def __init__(
+        self, *, max_turns: int, tokens_per_message: int, daily: Daily | None = None, replayed: int = 0
+    ) -> None:
+        """Nothing is spent yet.
+
+        Args:
+            max_turns: calls of a model for this mail.
+            tokens_per_message: tokens for this mail, in and out.
+            daily: the budget of the day that the mail also draws on.
+            replayed: turns of an earlier attempt that are spent again on this mail; the day has counted them already.
+        """
         self.max_turns = max_turns
         self._limit = tokens_per_message
         self._daily = daily
+        self._replayed = replayed
         self._spent = 0
 
     @property
@@ -80,10 +91,18 @@ class MessageBudget:
     def spend(self, usage: Usage) -> str | None:
         """Account for a turn; a sentence when the mail's or the day's budget is gone, else None."""
         self._spent += tokens(usage)
-        today = self._daily.spend(tokens(usage)) if self._daily else None
+        today = self._of_today(tokens(usage))
         if self._spent >= self._limit:
             return (
                 f"This mail has used {self._spent} tokens, and tokens_per_message in [brain] is {self._limit}. "
                 "Answer it by hand, or raise the limit."
             )
         return today
+
+    def _of_today(self, amount: int) -> str | None:
+        if self._daily is None:
+            return None
+        if self._replayed > 0:
+            self._replayed -= 1
+            return None
+        return self._daily.spend(amount)

@@ -72,3 +72,12 @@ async def test_a_new_day_begins_with_nothing_spent(store: Store, daily: Daily) -
     store.now += timedelta(days=1)
     assert await daily.gone() is None
     assert daily.spend(10) is None
+
+
+async def test_turns_of_an_earlier_attempt_cost_the_mail_but_not_the_day_again(store: Store) -> None:
+    daily = Daily(limit=1500, read=store.read, clock=store.clock)
+    budget = MessageBudget(max_turns=8, tokens_per_message=9999, daily=daily, replayed=1)
+    assert budget.spend(TURN) is None
+    assert budget.spend(TURN) is None
+    assert budget.spent == 2000
+    assert budget.spend(TURN)
