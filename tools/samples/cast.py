@@ -88,21 +88,17 @@ class Cast:
             LookupError: the shop has no such order left.
         """
         rather = language or self._random.choices(["en", "de"], weights=[2, 1])[0]
-        parts = self._free(need, rather) or self._free(need, language)
-        if not parts:
+        rows = self._free(need, rather) or self._free(need, language)
+        if not rows:
             raise LookupError(f"No order is left for {need!r}. Build a larger shop, or take another seed.")
-        part = self._random.choice(parts)
-        self._taken.add(part.customer_id)
-        return part
+        row = self._random.choice(rows)
+        self._taken.add(row["customer_id"])
+        days = {key: date.fromisoformat(row[key]) if row[key] else None for key in ("placed_on", "expected_on")}
+        return Part(**{**dict(row), **days})
 
-    def _free(self, need: Need, language: str | None) -> list[Part]:
+    def _free(self, need: Need, language: str | None) -> list[sqlite3.Row]:
         sql = _SELECT.format(condition=_CONDITIONS[need])
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute(sql, {"today": self._today.isoformat(), "language": language}).fetchall()
-        return [_part(row) for row in rows if row["customer_id"] not in self._taken]
-
-
-def _part(row: sqlite3.Row) -> Part:
-    days = {key: date.fromisoformat(row[key]) if row[key] else None for key in ("placed_on", "expected_on")}
-    return Part(**{**dict(row), **days})
+        return [row for row in rows if row["customer_id"] not in self._taken]
