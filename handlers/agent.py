@@ -1,5 +1,6 @@
 """The single agent: prefetched rows, then turns of a model with narrow tools, until it says what it wants to answer."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from handlers.contract import (
     Handler,
     Message,
     Proposal,
+    Reply,
     Request,
     ToolCall,
     ToolResult,
@@ -21,7 +23,6 @@ from handlers.contract import (
 )
 from handlers.templates import Material
 from handlers.transcript import CORRECTION
-from tools.values import canonical
 
 MISTAKES = 2
 """How often a model is told that it answered wrongly before the mail goes to a person."""
@@ -60,7 +61,7 @@ class _Run:
         self._pending: tuple[ToolResult, ...] = ()
         """Results of the last turn's calls, not yet shown to the brain."""
         self._mistakes = 0
-        self._repeats: Counter[bytes] = Counter()
+        self._repeats: Counter[str] = Counter()
 
     async def work(self) -> Proposal:
         recorded = list(self._context.journal.turns())
@@ -90,7 +91,7 @@ class _Run:
             return self._ended(faults.BUDGET, f"The model did not finish within {most} turns (max_turns in [brain]).")
         began = time.monotonic()
         try:
-            reply = await self._context.brain.answer(self._request())
+            reply = _storable(await self._context.brain.answer(self._request()))
         except BrainBusy:
             raise
         except BrainFailed as error:
@@ -153,7 +154,7 @@ class _Run:
         if turn.reply.stop not in _USUAL:
             return self._ended(faults.MODEL_FAILED, f"The model stopped with `{turn.reply.stop}`. Answer it by hand.")
         for call in calls:
-            self._repeats[canonical([call.name, dict(call.arguments)])] += 1
+            self._repeats[json.dumps([call.name, dict(call.arguments)], sort_keys=True)] += 1
         if any(count >= REPEATS for count in self._repeats.values()):
             return self._ended(faults.LOOPING, f"The model made the same call {REPEATS} times. Answer it by hand.")
         return None
@@ -208,6 +209,19 @@ class _Run:
     def _whole(self, proposal: Proposal) -> Proposal:
         fallback = any(turn.reply.fallback for turn in self._turns)
         return replace(proposal, results=tuple(self._results), turns=tuple(self._turns), fallback=fallback)
+
+
+def _storable(reply: Reply) -> Reply:
+    """The reply, or an empty one where it holds what no store and no server takes: NaN, half a surrogate pair."""
+    try:
+        json.dumps(
+            [reply.text, [[call.id, call.name, dict(call.arguments)] for call in reply.calls]],
+            allow_nan=False,
+            ensure_ascii=False,
+        ).encode()
+    except (TypeError, ValueError):
+        return replace(reply, text="", calls=(), stop="unreadable", opaque={})
+    return reply
 
 
 def _split(turn: Turn) -> tuple[list[ToolCall], list[ToolCall]]:

@@ -1,5 +1,6 @@
 """Writes a column's value as people of a language write it: money, dates, numbers, links, words for states."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -18,6 +19,7 @@ _NARROW_SPACES = str.maketrans("\u00a0\u202f\u2009", "   ")
 _LINK_LIKE = re.compile(r"://|\bwww\.|\bmailto:", re.IGNORECASE)
 _ADDRESS_LIKE = re.compile(r"@|\w\.[a-z]{2,}\b", re.IGNORECASE)
 """What mail programs turn into a link although no scheme stands before it."""
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class SlotError(Permanent):
@@ -50,6 +52,15 @@ def show(value: Any, column: Column, row: Mapping[str, Any], language: str) -> s
     return shown
 
 
+def amount(value: Any, column: Column, row: Mapping[str, Any]) -> str:
+    """Money as a model is shown it, the same in every language: `19.99 EUR`."""
+    try:
+        number, currency = _sum(value, column, row)
+    except (SlotError, ValueError, InvalidOperation):
+        return json.dumps(str(value))
+    return f"{number} {currency}"
+
+
 def _text(value: Any, column: Column, _row: Mapping[str, Any], _language: str) -> str:
     text = untrusted.line(str(value), limit=_TEXT)
     if _LINK_LIKE.search(text) or (column.untrusted and _ADDRESS_LIKE.search(text)):
@@ -75,15 +86,21 @@ def _state(value: Any, column: Column, _row: Mapping[str, Any], language: str) -
 
 
 def _money(value: Any, column: Column, row: Mapping[str, Any], language: str) -> str:
-    from babel.numbers import format_currency, get_currency_precision
+    from babel.numbers import format_currency
+
+    number, currency = _sum(value, column, row)
+    return _spaces(format_currency(number, currency, locale=_locale(language)))
+
+
+def _sum(value: Any, column: Column, row: Mapping[str, Any]) -> tuple[Decimal, str]:
+    """An amount in whole units, and its currency."""
+    from babel.numbers import get_currency_precision
 
     currency = column.currency or str(row.get(column.currency_column or "") or "")
-    if not re.fullmatch(r"[A-Z]{3}", currency):
+    if not _CURRENCY.fullmatch(currency):
         raise SlotError("is money without a currency")
-    amount = _finite(value)
-    if column.unit == "minor":
-        amount = amount.scaleb(-get_currency_precision(currency))
-    return _spaces(format_currency(amount, currency, locale=_locale(language)))
+    number = _finite(value)
+    return (number.scaleb(-get_currency_precision(currency)) if column.unit == "minor" else number), currency
 
 
 def _integer(value: Any, _column: Column, _row: Mapping[str, Any], language: str) -> str:

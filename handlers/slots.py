@@ -1,7 +1,8 @@
 """Fills `{{order.total}}` from rows: the only way by which a fact gets into a reply (promise P8)."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -43,6 +44,13 @@ def fill(text: str, rows: Iterable[Row], columns: Columns, language: str) -> Fil
         return fact(known[reference], column, columns, language)
 
     return assemble(untrusted.clean(text, limit=_BODY).strip(), _SLOT, found, language)
+
+
+def named(text: str) -> Iterator[tuple[int, str, str]]:
+    """Each slot that a text names: line (from 1), reference without its number, column."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for reference, column in _SLOT.findall(line):
+            yield number, reference.rstrip(string.digits), column
 
 
 def fact(row: Row, column: str, columns: Columns, language: str) -> Fact:
