@@ -116,7 +116,7 @@ def address(text: str) -> str:
     local, _, domain = text.rpartition("@")
     if not local.isascii():
         raise Unaddressable(
-            "The sender's address has letters beyond ASCII before the @, which this version can't send to. Answer by hand."
+            "The sender's address has letters beyond ASCII before the @, which can't be sent to yet. Answer by hand."
         )
     try:
         domain = idna.encode(domain, uts46=True).decode("ascii") if not domain.isascii() else domain.lower()

@@ -1,0 +1,318 @@
+"""Hands a mail to the submission server, in steps that tell a certain non-delivery from one that nobody can know.
+
+RFC 5321 section 4.2.5 and 6.1: the server takes responsibility with its answer to the final dot. Everything that
+fails before that dot is a certain non-delivery; a missing answer after it is `Uncertain`.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from daemon.config import SmtpConfig, is_loopback
+from daemon.errors import Refused4xx, Refused5xx, Uncertain, Unreachable
+from tools.errors import Permanent, TriagedError
+
+if TYPE_CHECKING:
+    from aiosmtplib import SMTP, SMTPResponse
+
+FINAL: Final = 600.0
+"""Seconds to wait for the answer to the final dot (RFC 5321 section 4.5.3.2.6)."""
+_FAREWELL = 2.0
+_FLUSH = 0.002
+_START_INPUT = 354
+_OK = 250
+_ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+
+
+class Submission:
+    """The submission server."""
+
+    def __init__(self, config: SmtpConfig, password: str | None = None, *, final: float = FINAL) -> None:
+        """Take the settings; `open` connects.
+
+        Args:
+            config: `[smtp]`; `ca_file` absolute.
+            password: for `config.user`.
+            final: seconds to wait for the answer to the final dot, if `config.timeout` is not longer.
+
+        Raises:
+            Permanent: the CA file can't be read, or a password would cross the network in clear.
+        """
+        self.config = config
+        self._password = password
+        self._final = max(config.timeout, final)
+        self._tls = None if config.tls == "none" else _tls(config)
+        self._resolver: ThreadPoolExecutor | None = None
+        if config.user and config.tls == "none" and not is_loopback(config.host):
+            raise Permanent("The SMTP password would cross the network in clear. Set smtp.tls to starttls or implicit.")
+
+    @property
+    def name(self) -> str:
+        """The server, for messages."""
+        return f"{self.config.host}:{self.config.port}"
+
+    async def open(self, mail_from: str, rcpt_to: str, *, size: int | None = None) -> "Opened":
+        """Go as far as the accepted recipient: connect, TLS, AUTH, MAIL FROM, RCPT TO.
+
+        Args:
+            mail_from: reverse-path; empty for `<>`.
+            rcpt_to: the one recipient.
+            size: octets of the mail, told to servers that ask (RFC 1870).
+
+        Raises:
+            Refused4xx: sender or recipient are refused for now.
+            Refused5xx: sender or recipient are refused for good.
+            Unreachable: no connection, no TLS, or no login: that is about the server and not about this mail.
+        """
+        client = self._client()
+        try:
+            await self._connect(client)
+            await self._envelope(client, mail_from, rcpt_to, size)
+        except BaseException:
+            client.close()
+            raise
+        return Opened(client, self.name, timeout=self.config.timeout, final=self._final)
+
+    def _client(self) -> "SMTP":
+        from aiosmtplib import SMTP
+
+        return SMTP(
+            hostname=self.config.host,
+            username=None,
+            timeout=self.config.timeout,
+            use_tls=self.config.tls == "implicit",
+            start_tls=False,  # by hand: what it answers decides which error it is
+            tls_context=self._tls,
+            local_hostname=_own_name(),
+        )
+
+    async def _connect(self, client: "SMTP") -> None:
+        from aiosmtplib import SMTPException
+
+        try:
+            await client.connect(sock=await self._socket())
+            await client.ehlo()
+            if self.config.tls == "starttls":
+                await client.starttls()
+                await client.ehlo()
+            if self.config.user:
+                await client.login(self.config.user, self._password or "")
+        except (SMTPException, OSError, TimeoutError, ValueError) as error:
+            told = _told(error)
+            raise Unreachable(
+                f"The mail server {self.name} could not be used: {told}. See [smtp] in triaged.toml."
+            ) from error
+
+    async def _socket(self) -> socket.socket:
+        """A connected socket: names are resolved in a thread of our own, not in the default executor.
+
+        Raises:
+            OSError: no address of the server accepts a connection.
+        """
+        loop = asyncio.get_running_loop()
+        if self._resolver is None:
+            self._resolver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="smtp-resolve")
+        found = await loop.run_in_executor(self._resolver, _resolve, self.config.host, self.config.port)
+        failed: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, target in found:
+            sock = socket.socket(family, kind, protocol)
+            sock.setblocking(False)
+            try:
+                async with asyncio.timeout(self.config.timeout):
+                    await loop.sock_connect(sock, target)
+            except OSError as error:  # TimeoutError is one
+                sock.close()
+                failed = error
+                continue
+            except BaseException:
+                sock.close()
+                raise
+            return sock
+        raise failed
+
+    async def _envelope(self, client: "SMTP", mail_from: str, rcpt_to: str, size: int | None) -> None:
+        options = [f"SIZE={size}"] if size is not None and client.supports_extension("size") else []
+        async with _refusals(self.name, "the sender"):
+            await client.mail(mail_from, options=options)
+        async with _refusals(self.name, "the recipient"):
+            await client.rcpt(rcpt_to)
+
+
+class Opened:
+    """A connection on which the recipient was accepted: one mail may follow."""
+
+    def __init__(self, client: "SMTP", name: str, *, timeout: float, final: float) -> None:
+        self._client = client
+        self._name = name
+        self._timeout = timeout
+        self._final = final
+
+    async def send(self, raw: bytes, *, timeout: float | None = None) -> str:  # noqa: ASYNC109 - a deadline for the dot, not for the call
+        """Send the mail, and return what the server answered to the final dot.
+
+        Args:
+            raw: RFC 5322.
+            timeout: seconds within which the final dot must leave. When they are over, the connection is cut before
+                it, and the mail certainly did not leave.
+
+        Raises:
+            Refused4xx: not taken, for now; also when the connection or the time ended before the final dot.
+            Refused5xx: not taken, for good.
+            Uncertain: the final dot left, and no answer came.
+        """
+        try:
+            await self._content(raw, self._timeout if timeout is None else timeout)
+            return await self._finish()
+        finally:
+            self._leave()
+
+    async def abandon(self) -> None:
+        """Give up before DATA: nothing was sent."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_FAREWELL):
+                await self._client.rset()
+        self._leave()
+
+    async def _content(self, raw: bytes, timeout: float) -> None:  # noqa: ASYNC109 - as `send`
+        """DATA, and everything but the final dot. Whatever fails here, the mail did not leave."""
+        content = _LEADING_DOT.sub(b"..", _LINE_END.sub(b"\r\n", raw))
+        try:
+            async with asyncio.timeout(timeout), _refusals(self._name, "the mail"):
+                answer = await self._client.execute_command(b"DATA")
+                if answer.code != _START_INPUT:
+                    raise _refused(self._name, "the mail", answer.code, answer.message)
+                await self._write(content if content.endswith(b"\r\n") else content + b"\r\n")
+        except (TimeoutError, Unreachable) as error:
+            self._client.close()
+            told = "it was too slow" if isinstance(error, TimeoutError) else "the connection ended"
+            raise Refused4xx(
+                f"{self._name} did not get the whole mail: {told} before the end. It is tried again.", code=421
+            ) from error
+
+    async def _write(self, content: bytes) -> None:
+        """Write, and wait until the kernel has it all: only then may the dot follow.
+
+        Raises:
+            ConnectionError: the connection ended.
+        """
+        protocol = self._client.protocol
+        if protocol is None:
+            raise ConnectionResetError("connection lost")
+        protocol.write(content)
+        while (transport := self._client.transport) is not None and not transport.is_closing():
+            if isinstance(transport, asyncio.WriteTransport) and not transport.get_write_buffer_size():
+                return
+            await asyncio.sleep(_FLUSH)
+        raise ConnectionResetError("connection lost")
+
+    async def _finish(self) -> str:
+        """The final dot, and its answer."""
+        from aiosmtplib import SMTPException
+
+        protocol = self._client.protocol
+        if protocol is None:
+            raise Refused4xx(
+                f"{self._name} closed the connection before the end of the mail. It is tried again.", code=421
+            )
+        try:
+            protocol.write(b".\r\n")
+            answer: SMTPResponse = await protocol.read_response(timeout=self._final)
+        except (SMTPException, OSError) as error:
+            raise Uncertain(
+                f"{self._name} got the whole mail and did not answer. Nobody can know whether it was delivered; "
+                "it is not sent again by itself."
+            ) from error
+        if answer.code == _OK:
+            return f"{answer.code} {_plain(answer.message)}"
+        refused = _refused(self._name, "the mail", answer.code, answer.message)
+        if isinstance(refused, Unreachable):  # neither 250 nor a refusal: the server's answer says nothing
+            raise Uncertain(
+                f"{self._name} answered {answer.code} to the whole mail. Nobody can know whether it was delivered."
+            )
+        raise refused
+
+    def _leave(self) -> None:
+        """QUIT, without waiting for its answer: what the server said about the mail has to be stored at once."""
+        with contextlib.suppress(Exception):
+            if self._client.protocol is not None:
+                self._client.protocol.write(b"QUIT\r\n")
+        self._client.close()
+
+
+@contextlib.asynccontextmanager
+async def _refusals(name: str, what: str) -> AsyncIterator[None]:
+    """Turn the library's errors into ours."""
+    from aiosmtplib import SMTPException, SMTPResponseException
+
+    try:
+        yield
+    except SMTPResponseException as error:
+        raise _refused(name, what, error.code, error.message) from error
+    except (SMTPException, ConnectionError) as error:
+        raise Unreachable(f"The mail server {name} ended the session: {_told(error)}. It is tried again.") from error
+
+
+def _refused(name: str, what: str, code: int, message: str) -> TriagedError:
+    """The error for an answer: 4xx is for now, 5xx for good, anything else is no answer at all."""
+    told = f"{name} refused {what}: {code} {_plain(message)}."
+    if 400 <= code < 500:  # noqa: PLR2004 - RFC 5321 section 4.2.1
+        return Refused4xx(f"{told} It is tried again.", code=code)
+    if 500 <= code < 600:  # noqa: PLR2004 - as above
+        return Refused5xx(f"{told} Correct what it complains about, or answer by hand.", code=code)
+    return Unreachable(f"The mail server {name} answered {code}, which SMTP does not know here. It is tried again.")
+
+
+def _plain(message: str) -> str:
+    """A server's answer on one line, without the addresses that it repeats (promise P15)."""
+    text = _ADDRESS.sub("…", message.encode("utf-8", "replace").decode())
+    return " ".join(text.split())[:300].rstrip(".")
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno) if error.errno > 0 else _plain(str(error.strerror))
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLError):
+        return _told(cause)
+    code = getattr(error, "code", None)
+    text = _plain(str(getattr(error, "message", "") or error)) or type(error).__name__
+    return f"{code} {text}" if code and str(code) not in text else text
+
+
+def _tls(config: SmtpConfig) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+    except OSError as error:
+        raise Permanent(
+            f"smtp.ca_file {config.ca_file} can't be used: {error}. Correct the path or the file."
+        ) from error
+
+
+def _resolve(
+    host: str, port: int
+) -> Sequence[
+    tuple[
+        socket.AddressFamily,
+        socket.SocketKind,
+        int,
+        str,
+        tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
+    ]
+]:
+    return socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+
+
+def _own_name() -> str:
+    """What EHLO says (RFC 5321 section 4.1.4): our name if it is a full one, else an address literal."""
+    name = socket.gethostname()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"
