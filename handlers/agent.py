@@ -2,12 +2,10 @@
 
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from handlers import faults, propose
-from handlers.conclude import conclude
 from handlers.contract import (
     BrainBusy,
     BrainFailed,
@@ -21,20 +19,11 @@ from handlers.contract import (
     ToolResult,
     Turn,
 )
-from handlers.templates import Material
-from handlers.transcript import CORRECTION
+from handlers.judge import Judge, Ruling, split
 
-MISTAKES = 2
-"""How often a model is told that it answered wrongly before the mail goes to a person."""
-REPEATS = 3
-"""The same call with the same arguments so many times is a loop."""
 AT_ONCE = 8
 """Calls of one turn that are run; a routine mail needs one."""
 
-_USUAL = frozenset({"tool_use", "end_turn", "stop_sequence"})
-"""Stop reasons of a whole answer. Some servers say `end_turn` after a call: whether it called something decides."""
-_LATER = "Look at the results of the other calls first, then finish."
-_ONCE = "Finish with one propose_reply."
 _TOO_MANY = "Too many calls at once."
 
 
@@ -53,18 +42,18 @@ class _Run:
         self._handler = handler
         self._message = message
         self._context = context
-        self._specs = (*context.tools.specs(), propose.spec(handler))
-        self._names = frozenset(spec.name for spec in self._specs)
-        self._prefetched: tuple[ToolResult, ...] = ()
+        own = context.tools.specs()
+        self._specs = (*own, propose.spec(handler))
+        self._judge = Judge(handler, message, context.columns, {spec.name for spec in own})
         self._turns: list[Turn] = []
         self._results: list[ToolResult] = []
+        """Every tool call of the run, the prefetched ones first."""
+        self._prefetched: tuple[ToolResult, ...] = ()
         self._pending: tuple[ToolResult, ...] = ()
         """Results of the last turn's calls, not yet shown to the brain."""
-        self._mistakes = 0
-        self._repeats: Counter[str] = Counter()
 
     async def work(self) -> Proposal:
-        recorded = list(self._context.journal.turns())
+        recorded = self._context.journal.turns()
         if recorded:
             self._prefetched = recorded[0].results
             self._context.tools.restore(self._prefetched)
@@ -128,39 +117,28 @@ class _Run:
         """
         self._turns.append(turn)
         spent = self._context.budget.spend(turn.reply.usage)
-        finals, calls = _split(turn)
-        stopped = self._stopped(turn, calls) or (self._ended(faults.BUDGET, spent) if spent and not finals else None)
-        if stopped is not None:
-            return stopped
+        finals, calls = split(turn)
+        if stopped := self._judge.stop(turn):
+            return self._ended(stopped.fault, stopped.detail)
+        if spent and not finals:
+            return self._ended(faults.BUDGET, spent)
         if calls and new:
             await self._context.journal.record(turn)
         answered = await self._call(calls) if shown is None else self._restore(shown)
-        proposal, complaint = self._judge(turn, answered)
-        self._mistakes += bool(complaint)
-        if proposal is None and self._mistakes > MISTAKES:
-            told = f"The model answered wrongly {self._mistakes} times; at last: {complaint} Answer it by hand."
-            proposal = self._ended(faults.MODEL_FAILED, told)
-        if proposal is None and spent:
-            proposal = self._ended(faults.BUDGET, spent)
-        if proposal is not None:
-            return proposal
+        ruling = self._judge.rule(turn, answered, self._results)
+        if ruling.proposal is not None:
+            return self._whole(ruling.proposal)
+        if ruling.fault:
+            return self._ended(ruling.fault, ruling.detail)
+        if spent:
+            return self._ended(faults.BUDGET, spent)
         if not calls and new:
             await self._context.journal.record(turn)
-        self._pending = tuple(_in_order(turn, answered, complaint)) if shown is None else shown
-        return None
-
-    def _stopped(self, turn: Turn, calls: Sequence[ToolCall]) -> Proposal | None:
-        """The end of a run whose turn can't be used, or that goes in circles."""
-        if turn.reply.stop not in _USUAL:
-            return self._ended(faults.MODEL_FAILED, f"The model stopped with `{turn.reply.stop}`. Answer it by hand.")
-        for call in calls:
-            self._repeats[json.dumps([call.name, dict(call.arguments)], sort_keys=True)] += 1
-        if any(count >= REPEATS for count in self._repeats.values()):
-            return self._ended(faults.LOOPING, f"The model made the same call {REPEATS} times. Answer it by hand.")
+        self._pending = tuple(_in_order(turn, answered, ruling)) if shown is None else shown
         return None
 
     async def _call(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """Run calls one after the other: a write sees nothing half done, and references keep their order."""
+        """Run calls one after the other: references keep their order, and a write sees the writes before it."""
         answered = [await self._context.tools.call(call) for call in calls[:AT_ONCE]]
         answered += [ToolResult(call=call, outcome="refused", content=_TOO_MANY) for call in calls[AT_ONCE:]]
         self._results += answered
@@ -171,33 +149,6 @@ class _Run:
         self._context.tools.restore(answered)
         self._results += answered
         return answered
-
-    def _judge(self, turn: Turn, answered: Sequence[ToolResult]) -> tuple[Proposal | None, str]:
-        """The proposal that the turn ends with, or what the model has to be told; neither: its calls are answered."""
-        finals, calls = _split(turn)
-        if not turn.reply.calls:
-            return None, CORRECTION
-        if not finals:
-            known = all(call.name in self._names for call in calls)
-            return None, "" if known else "It called a tool that does not exist."
-        if len(finals) > 1:
-            return None, _ONCE
-        if any(result.outcome != "ok" for result in answered):
-            return None, _LATER
-        return self._conclude(finals[0], turn)
-
-    def _conclude(self, final: ToolCall, turn: Turn) -> tuple[Proposal | None, str]:
-        try:
-            answer = propose.parse(final.arguments)
-        except ValueError as error:
-            return None, str(error)
-        material = Material(
-            handler=self._handler, message=self._message, results=self._results, columns=self._context.columns
-        )
-        conclusion = conclude(answer, material)
-        if conclusion.complaint and self._mistakes < MISTAKES:
-            return None, conclusion.complaint
-        return self._whole(replace(conclusion.proposal, confidence=turn.reply.confidence)), ""
 
     def _ended(self, fault: str, detail: str) -> Proposal:
         """A proposal without a reply, with everything found so far."""
@@ -213,28 +164,19 @@ class _Run:
 
 def _storable(reply: Reply) -> Reply:
     """The reply, or an empty one where it holds what no store and no server takes: NaN, half a surrogate pair."""
+    said = [reply.text, [[call.id, call.name, dict(call.arguments)] for call in reply.calls]]
     try:
-        json.dumps(
-            [reply.text, [[call.id, call.name, dict(call.arguments)] for call in reply.calls]],
-            allow_nan=False,
-            ensure_ascii=False,
-        ).encode()
+        json.dumps(said, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError):
         return replace(reply, text="", calls=(), stop="unreadable", opaque={})
     return reply
 
 
-def _split(turn: Turn) -> tuple[list[ToolCall], list[ToolCall]]:
-    """The calls of the final tool, and the others."""
-    finals = [call for call in turn.reply.calls if call.name == propose.FINAL]
-    return finals, [call for call in turn.reply.calls if call.name != propose.FINAL]
-
-
-def _in_order(turn: Turn, answered: Sequence[ToolResult], complaint: str) -> Iterator[ToolResult]:
+def _in_order(turn: Turn, answered: Sequence[ToolResult], ruling: Ruling) -> Iterator[ToolResult]:
     """A result for each call of the turn, in its order: model servers refuse a call that has none."""
     results = iter(answered)
     for call in turn.reply.calls:
         if call.name == propose.FINAL:
-            yield ToolResult(call=call, outcome="refused", content=complaint)
+            yield ToolResult(call=call, outcome="refused" if ruling.wrong else "ok", content=ruling.told)
         else:
             yield next(results)

@@ -41,7 +41,7 @@ def conclude(answer: Answer, material: Material) -> Conclusion:
     category = handler.category(answer.category)
     language = answer.language if answer.language in handler.languages else handler.languages[0]
     writes = tuple(result.staged for result in results if result.staged is not None)
-    conditions = tuple(_conditions(category, results))
+    conditions = tuple(unmet(category, results))
     body = _body(answer, material, None if conditions else category, language)
     found = (*conditions, *body.found, *_mismatches(category, writes, body.filled))
     proposal = Proposal(
@@ -60,8 +60,8 @@ def conclude(answer: Answer, material: Material) -> Conclusion:
     return Conclusion(proposal=proposal, complaint=body.complaint)
 
 
-def _conditions(category: Category | None, results: Sequence[ToolResult]) -> Iterator[Found]:
-    """What has to be so before a mail of the category can be answered."""
+def unmet(category: Category | None, results: Sequence[ToolResult]) -> Iterator[Found]:
+    """What is still missing before a mail of the category can be answered."""
     if category is None:
         yield faults.UNKNOWN_CATEGORY, "The mail fits none of the handler's categories. Answer it by hand."
         return
