@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.network",
     "tests.fixtures.postgres",
+    "tests.fixtures.business",
     "tests.fixtures.store",
     "tests.fixtures.dovecot",
     "tests.fixtures.smtp_sink",

@@ -53,8 +53,8 @@ def missing(engine: Engine) -> str | None:
         engine.prove(select, writes=True)
     except Unprepared as error:
         return (
-            f"The database `{engine.database.name}` has writes, but no ledger that they can use: {error} Run this there as "
-            f"its owner, and let the write credential SELECT and INSERT:\n{DDL};"
+            f"The database `{engine.database.name}` has writes, but no ledger that they can use: {error} Run as "
+            f"its owner there, and let the write credential SELECT and INSERT:\n{DDL};"
         )
     return None
 

@@ -301,7 +301,7 @@ def _columns(connection: sqlite3.Connection, statement: Statement, nothing: Para
 
 def _opened(connection: sqlite3.Connection, program: list[tuple[Any, ...]]) -> set[tuple[str, str]]:
     """The tables that the program opens; the authorizer is not asked for the columns of JOIN … USING."""
-    pages = {page: table for page, table in connection.execute("SELECT rootpage, tbl_name FROM sqlite_master")}
+    pages = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_master"))
     return {(pages[row[3]], "") for row in program if row[1] == "OpenRead" and row[4] == 0 and row[3] in pages}
 
 
