@@ -15,7 +15,15 @@ SUBJECT_WINDOW = timedelta(days=14)
 
 
 def attach(  # noqa: PLR0913 - the parts of one transaction
-    session: Session, vault: Vault, queue: Queue, mail: Mail, message: Message, base_subject: str, *, now: datetime, debounce: float
+    session: Session,
+    vault: Vault,
+    queue: Queue,
+    mail: Mail,
+    message: Message,
+    base_subject: str,
+    *,
+    now: datetime,
+    debounce: float,
 ) -> Conversation:
     """Put a mail that wants an answer into its conversation and enqueue the next turn.
 
@@ -49,7 +57,9 @@ def attach(  # noqa: PLR0913 - the parts of one transaction
     return conversation
 
 
-def enqueue(session: Session, queue: Queue, conversation: Conversation, *, delay: float = 0.0, priority: str = "normal") -> None:
+def enqueue(
+    session: Session, queue: Queue, conversation: Conversation, *, delay: float = 0.0, priority: str = "normal"
+) -> None:
     """Enqueue the next turn of a conversation."""
     conversation.enqueued += 1
     session.add(conversation)
@@ -95,9 +105,13 @@ def supersede(session: Session, conversation: Conversation, now: datetime) -> No
 
     Only `held` and `approved` drafts whose delivery has not begun; from `applying` on the delivery protocol decides.
     """
-    query = select(Draft).where(col(Draft.conversation_id) == conversation.id, col(Draft.state).in_(("held", "approved")))
+    query = select(Draft).where(
+        col(Draft.conversation_id) == conversation.id, col(Draft.state).in_(("held", "approved"))
+    )
     for draft in session.exec(query.with_for_update()):
-        delivery = session.exec(select(Delivery).where(col(Delivery.draft_id) == draft.id, col(Delivery.state) != "refused")).first()
+        delivery = session.exec(
+            select(Delivery).where(col(Delivery.draft_id) == draft.id, col(Delivery.state) != "refused")
+        ).first()
         if delivery is not None and (delivery.state != "approved" or delivery.applied):
             continue
         if delivery is not None:
@@ -113,4 +127,6 @@ def retire(session: Session, draft: Draft, now: datetime) -> None:
     for mail in session.exec(select(Mail).where(col(Mail.draft_id) == draft.id)):
         mail.state, mail.draft_id, mail.reason = "screened", None, None
         session.add(mail)
-    records.write(session, "superseded", at=now, actor="daemon", draft=draft.id, person=draft.person_id, seq=draft.based_on_seq)
+    records.write(
+        session, "superseded", at=now, actor="daemon", draft=draft.id, person=draft.person_id, seq=draft.based_on_seq
+    )

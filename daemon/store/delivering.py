@@ -73,7 +73,9 @@ def load(session: Session, vault: Vault, delivery_id: str) -> Job | None:
     mail = session.get_one(Mail, delivery.message_id)
     raw = session.get_one(Raw, mail.id)
     revision = session.get_one(Revision, (draft.id, delivery.revision))
-    writes = session.exec(select(StagedWriteRow).where(col(StagedWriteRow.draft_id) == draft.id).order_by(col(StagedWriteRow.ordinal))).all()
+    writes = session.exec(
+        select(StagedWriteRow).where(col(StagedWriteRow.draft_id) == draft.id).order_by(col(StagedWriteRow.ordinal))
+    ).all()
     return Job(
         id=delivery.id,
         person=delivery.person_id,
@@ -99,7 +101,9 @@ def load(session: Session, vault: Vault, delivery_id: str) -> Job | None:
 
 
 def _write(vault: Vault, row: StagedWriteRow) -> StagedWrite:
-    return decode(StagedWrite, vault.open(row.person_id, "staged_writes.content", f"{row.draft_id}:{row.ordinal}", row.content))
+    return decode(
+        StagedWrite, vault.open(row.person_id, "staged_writes.content", f"{row.draft_id}:{row.ordinal}", row.content)
+    )
 
 
 def begin(session: Session, job: Job, *, now: datetime) -> str | Halt:
@@ -121,7 +125,9 @@ def begin(session: Session, job: Job, *, now: datetime) -> str | Halt:
 def applied(session: Session, job: Job, *, now: datetime) -> str:
     """T3: the business database has the writes; from here on nothing supersedes the reply."""
     _step(session, job, "applying", token=(token := new_id()), state="ready", applied=True)
-    records.write(session, "applied", at=now, actor="daemon", message=job.message.id, draft=job.draft, writes=len(job.writes))
+    records.write(
+        session, "applied", at=now, actor="daemon", message=job.message.id, draft=job.draft, writes=len(job.writes)
+    )
     return token
 
 
@@ -152,12 +158,23 @@ def claim_send(session: Session, job: Job, *, boot_deadline: float, until: datet
     token = new_id()
     try:
         with session.begin_nested():
-            _step(session, job, job.state, token=token, state="sending", claimed_boot=boot_deadline, claimed_until=until)
+            _step(
+                session, job, job.state, token=token, state="sending", claimed_boot=boot_deadline, claimed_until=until
+            )
     except sa.exc.IntegrityError:
         return Halt(kind="hold", reason="stale-draft", detail="Another reply to this mail is out or on its way.")
     _draft(session, job, state="delivering")
     _mails(session, job, state="delivering")
-    records.write(session, "sending", at=now, actor="daemon", message=job.message.id, draft=job.draft, attempt=job.attempt, automatic=job.automatic)
+    records.write(
+        session,
+        "sending",
+        at=now,
+        actor="daemon",
+        message=job.message.id,
+        draft=job.draft,
+        attempt=job.attempt,
+        automatic=job.automatic,
+    )
     return token
 
 
@@ -176,7 +193,9 @@ def sent(session: Session, vault: Vault, job: Job, answer: str, *, file_copy: bo
     conversations.remember(session, job.conversation, delivery.sent_message_id_mac, ours=True)
     _draft(session, job, state="done", decided_at=now)
     _mails(session, job, state="done", outcome="sent", decided_at=now)
-    records.write(session, "sent", at=now, actor="daemon", message=job.message.id, draft=job.draft, automatic=job.automatic)
+    records.write(
+        session, "sent", at=now, actor="daemon", message=job.message.id, draft=job.draft, automatic=job.automatic
+    )
     return token
 
 
@@ -193,7 +212,15 @@ def put_back(  # noqa: PLR0913 - what the server said, and when to ask again
     From `sending` (T5 after 4xx) the reservation stays, since the reply goes on; the state is `ready` again.
     """
     state = "ready" if job.state == "sending" else job.state
-    _step(session, job, job.state, token=new_id(), state=state, next_try=now + timedelta(seconds=delay), answer=_answer(vault, job, answer))
+    _step(
+        session,
+        job,
+        job.state,
+        token=new_id(),
+        state=state,
+        next_try=now + timedelta(seconds=delay),
+        answer=_answer(vault, job, answer),
+    )
     delivery = session.get_one(Delivery, job.id)
     session.refresh(delivery)
     turns.enqueue_delivery(session, queue, delivery, delay=delay)
@@ -235,7 +262,9 @@ def moot(session: Session, queue: Queue, job: Job, *, now: datetime) -> None:
 
 def _halt(session: Session, job: Job, *, from_states: tuple[str, ...]) -> Halt | None:
     """What changed since the approval; read under the conversation's lock."""
-    conversation = session.exec(select(Conversation).where(col(Conversation.id) == job.conversation).with_for_update()).one()
+    conversation = session.exec(
+        select(Conversation).where(col(Conversation.id) == job.conversation).with_for_update()
+    ).one()
     draft = session.get_one(Draft, job.draft)
     delivery = session.get_one(Delivery, job.id)
     if delivery.token != job.token or delivery.state not in from_states:
@@ -243,7 +272,9 @@ def _halt(session: Session, job: Job, *, from_states: tuple[str, ...]) -> Halt |
     if switch := switches.off(session, mailbox=job.mailbox, handler=job.handler):
         return Halt(kind="hold" if job.applied else "wait", reason="paused", detail=f"`{switch}` is off.")
     if conversation.inbound_seq != draft.based_on_seq:
-        return Halt(kind="hold" if job.applied else "moot", reason="stale-draft", detail="A newer mail of the sender came in.")
+        return Halt(
+            kind="hold" if job.applied else "moot", reason="stale-draft", detail="A newer mail of the sender came in."
+        )
     if draft.state not in ("approved", "delivering") or draft.revision != job.revision:
         return Halt(kind="hold", reason="stale-draft", detail="The draft changed after its approval.")
     if job.automatic and conversation.human:
@@ -255,7 +286,9 @@ def _reserve(session: Session, job: Job, now: datetime) -> Halt | None:
     delivery = session.get_one(Delivery, job.id)
     charge = limits.reserve(session, decode(list[Charge], delivery.reserved.encode()), now)
     if charge is not None:
-        return Halt(kind="hold", reason="limit-exceeded", detail=f"The limit `{charge.name}` has no room for this reply.")
+        return Halt(
+            kind="hold", reason="limit-exceeded", detail=f"The limit `{charge.name}` has no room for this reply."
+        )
     delivery.reserved_at = now
     session.add(delivery)
     return None

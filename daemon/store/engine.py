@@ -107,7 +107,9 @@ def prepared(config: Config) -> Store:
     try:
         make_master_key(key)
     except OSError as error:
-        raise StoreUnusable(f"The master key {key} can't be written: {error.strerror}. Check the owner of its folder.") from error
+        raise StoreUnusable(
+            f"The master key {key} can't be written: {error.strerror}. Check the owner of its folder."
+        ) from error
     return Store(config.url(config.store.url), master_key=key, keys_url=keys_url(config))
 
 
@@ -117,9 +119,13 @@ def _prepare_folder(path: Path) -> None:
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o660))
     except OSError as error:
-        raise StoreUnusable(f"The store {path} can't be written: {error.strerror}. Check the owner and mode of {path.parent}.") from error
+        raise StoreUnusable(
+            f"The store {path} can't be written: {error.strerror}. Check the owner and mode of {path.parent}."
+        ) from error
     if kind := network_filesystem(path):
-        raise StoreUnusable(f"The store {path} lies on a network file system ({kind}), where SQLite's locks fail. Use a local disk or PostgreSQL.")
+        raise StoreUnusable(
+            f"The store {path} lies on a network file system ({kind}), where SQLite's locks fail. Use a local disk or PostgreSQL."
+        )
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -171,7 +177,9 @@ def exclusive(config: Config) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StoreUnusable(f"Another `triaged run` uses {path}. Stop it first, or use PostgreSQL for several workers.") from None
+            raise StoreUnusable(
+                f"Another `triaged run` uses {path}. Stop it first, or use PostgreSQL for several workers."
+            ) from None
         yield
 
 
@@ -179,7 +187,9 @@ def _engine(url: str, *, pool: int, immediate: bool) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_size=pool, max_overflow=4, pool_pre_ping=True, hide_parameters=True)
-    engine = sa.create_engine(url, pool_size=pool, max_overflow=0 if pool == 1 else 4, pool_timeout=30, hide_parameters=True)
+    engine = sa.create_engine(
+        url, pool_size=pool, max_overflow=0 if pool == 1 else 4, pool_timeout=30, hide_parameters=True
+    )
     event.listen(engine, "connect", _configure_sqlite)
     begin = "BEGIN IMMEDIATE" if immediate else "BEGIN"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
@@ -212,12 +222,39 @@ def _told(where: str) -> Iterator[None]:
         yield
     except OperationalError as error:
         cause = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-        unusable = ("readonly", "read-only", "unable to open", "not a database", "malformed", "no such table", "authentication failed", "does not exist")
+        unusable = (
+            "readonly",
+            "read-only",
+            "unable to open",
+            "not a database",
+            "malformed",
+            "no such table",
+            "authentication failed",
+            "does not exist",
+        )
         name = sa.make_url(where).render_as_string(hide_password=True)
         if any(word in cause for word in unusable):
-            raise StoreUnusable(f"The store {name} can't be used: {cause}. Check its path, owner and mode, then run `triaged db upgrade`.") from error
+            raise StoreUnusable(
+                f"The store {name} can't be used: {cause}. Check its path, owner and mode, then run `triaged db upgrade`."
+            ) from error
         raise StoreBusy(f"The store {name} did not commit: {cause}. It is tried again.") from error
     except DBAPIError as error:
         if "no such table" in str(error.orig) or "UndefinedTable" in type(error.orig).__name__:
             raise StoreUnusable("The store has no tables yet. Run `triaged db upgrade`.") from error
         raise
+
+
+def running(config: Config) -> bool:
+    """Whether a daemon holds the lock of this SQLite store; on PostgreSQL one is assumed to run."""
+    path = sqlite_path(config.url(config.store.url))
+    if path is None:
+        return True
+    lock = path.with_suffix(path.suffix + ".lock")
+    if not lock.exists():
+        return False
+    with open(lock, "a", encoding="ascii") as file:  # noqa: PTH123 - flock wants the file open
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

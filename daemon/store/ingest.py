@@ -48,7 +48,9 @@ class Stored:
     conversation: str | None = None
 
 
-def ingest(session: Session, vault: Vault, queue: Queue, incoming: Incoming, *, now: datetime, debounce: float) -> Stored:
+def ingest(
+    session: Session, vault: Vault, queue: Queue, incoming: Incoming, *, now: datetime, debounce: float
+) -> Stored:
     """Store a mail and everything that follows from its arrival.
 
     Args:
@@ -68,9 +70,13 @@ def ingest(session: Session, vault: Vault, queue: Queue, incoming: Incoming, *, 
     mail = _store(session, vault, incoming, person, digest)
     if incoming.ignored is not None:
         mail.state, mail.outcome, mail.reason, mail.decided_at = "done", "ignored", incoming.ignored, now
-        records.write(session, "ignored", at=now, actor="daemon", message=mail.id, person=person, reason=incoming.ignored)
+        records.write(
+            session, "ignored", at=now, actor="daemon", message=mail.id, person=person, reason=incoming.ignored
+        )
         return Stored(message=mail.id)
-    conversation = conversations.attach(session, vault, queue, mail, incoming.message, incoming.base_subject, now=now, debounce=debounce)
+    conversation = conversations.attach(
+        session, vault, queue, mail, incoming.message, incoming.base_subject, now=now, debounce=debounce
+    )
     records.write(session, "received", at=now, actor="daemon", message=mail.id, person=person, size=mail.size)
     return Stored(message=mail.id, conversation=conversation.id)
 
@@ -80,7 +86,11 @@ def _known(session: Session, incoming: Incoming, digest: str) -> Mail | None:
     where = (col(Mail.mailbox) == incoming.message.mailbox, col(Mail.digest_mac) == digest)
     known = session.exec(select(Mail).where(*where)).first()
     if known is not None and incoming.position is not None:
-        known.folder, known.uidvalidity, known.uid = incoming.position.folder, incoming.position.uidvalidity, incoming.position.uid
+        known.folder, known.uidvalidity, known.uid = (
+            incoming.position.folder,
+            incoming.position.uidvalidity,
+            incoming.position.uid,
+        )
     return known
 
 
@@ -115,7 +125,11 @@ def _store(session: Session, vault: Vault, incoming: Incoming, person: str, dige
         note=vault.seal(person, "messages.note", message.id, incoming.detail.encode()) if incoming.detail else None,
     )
     session.add(mail)
-    session.add(Raw(message_id=message.id, person_id=person, content=vault.seal(person, "raw.content", message.id, incoming.raw)))
+    session.add(
+        Raw(
+            message_id=message.id, person_id=person, content=vault.seal(person, "raw.content", message.id, incoming.raw)
+        )
+    )
     return mail
 
 
@@ -124,7 +138,14 @@ def _move_cursor(session: Session, mailbox: str, position: Position, now: dateti
     cursor = session.get(Cursor, (mailbox, position.folder))
     if cursor is None:
         session.add(
-            Cursor(mailbox=mailbox, folder=position.folder, uidvalidity=position.uidvalidity, last_uid=position.uid, modseq=position.modseq, updated_at=now)
+            Cursor(
+                mailbox=mailbox,
+                folder=position.folder,
+                uidvalidity=position.uidvalidity,
+                last_uid=position.uid,
+                modseq=position.modseq,
+                updated_at=now,
+            )
         )
         return
     if cursor.uidvalidity != position.uidvalidity:

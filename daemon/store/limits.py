@@ -46,7 +46,10 @@ def spent(session: Session, charge: Charge, now: datetime) -> tuple[int, int]:
     """Count and amount spent within the window until now."""
     oldest = bucket(charge, now) - charge.window
     query = select(LimitRow).where(
-        col(LimitRow.name) == charge.name, col(LimitRow.scope_mac) == charge.scope, col(LimitRow.bucket) > 0, col(LimitRow.bucket) >= oldest
+        col(LimitRow.name) == charge.name,
+        col(LimitRow.scope_mac) == charge.scope,
+        col(LimitRow.bucket) > 0,
+        col(LimitRow.bucket) >= oldest,
     )
     rows = session.exec(query).all()
     return sum(row.count for row in rows), sum(row.amount for row in rows)

@@ -44,9 +44,19 @@ class Queue:
 
     def __init__(self, store: Store) -> None:
         _quiet()
-        self._client = DBOSClient(system_database_engine=store.writer, serializer=DBOSPortableJSONSerializer(), lazy=True)
+        self._client = DBOSClient(
+            system_database_engine=store.writer, serializer=DBOSPortableJSONSerializer(), lazy=True
+        )
 
-    def enqueue(self, session: Session, workflow: str, identifier: str, *arguments: str | int, delay: float = 0.0, priority: str = "normal") -> None:
+    def enqueue(
+        self,
+        session: Session,
+        workflow: str,
+        identifier: str,
+        *arguments: str | int,
+        delay: float = 0.0,
+        priority: str = "normal",
+    ) -> None:
         """Enqueue `workflow` under `identifier`; committed or rolled back with `session`.
 
         Args:
@@ -118,7 +128,9 @@ class Engine:
         from datetime import UTC, datetime
 
         until = datetime.fromtimestamp(before, UTC).isoformat()
-        finished: list[Any] = DBOS.list_workflows(status=["SUCCESS", "ERROR", "CANCELLED"], end_time=until, limit=1000, load_input=False, load_output=False)
+        finished: list[Any] = DBOS.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED"], end_time=until, limit=1000, load_input=False, load_output=False
+        )
         for workflow in finished:
             DBOS.delete_workflow(workflow.workflow_id)
         return len(finished)

@@ -64,7 +64,9 @@ def check(store: Store) -> None:
         raise SchemaMismatch("The store is empty. Run `triaged db upgrade`.")
     if version not in _known():
         raise SchemaMismatch(_ahead(version))
-    raise SchemaMismatch(f"The store has schema {version}, this version needs {needed()}. Stop the daemon, then run `triaged db upgrade`.")
+    raise SchemaMismatch(
+        f"The store has schema {version}, this version needs {needed()}. Stop the daemon, then run `triaged db upgrade`."
+    )
 
 
 def _known() -> set[str]:

@@ -64,7 +64,9 @@ def read_master_key(path: Path) -> bytes:
             "or restore the key from your backup."
         ) from error
     if len(key) != 32:  # noqa: PLR2004 - AES-256
-        raise StoreUnusable(f"The master key {path} is damaged: it has {len(key)} octets, not 32. Restore it from your backup.")
+        raise StoreUnusable(
+            f"The master key {path} is damaged: it has {len(key)} octets, not 32. Restore it from your backup."
+        )
     return key
 
 
@@ -103,7 +105,9 @@ class Vault:
         try:
             return self._master.decrypt(wrapped[:12], wrapped[12:], person_id.encode())
         except InvalidTag:
-            raise StoreUnusable("The master key does not open this store. Restore the master key that belongs to it.") from None
+            raise StoreUnusable(
+                "The master key does not open this store. Restore the master key that belongs to it."
+            ) from None
 
     @property
     def mark_key(self) -> bytes:
@@ -158,7 +162,9 @@ class Vault:
         try:
             return self._cipher(person_id).decrypt(envelope[3:15], envelope[15:], f"{kind}:{row_id}".encode())
         except InvalidTag:
-            raise Sealed(f"The sealed value in {kind} of {row_id} is damaged or was moved. Run `triaged audit verify`.") from None
+            raise Sealed(
+                f"The sealed value in {kind} of {row_id} is damaged or was moved. Run `triaged audit verify`."
+            ) from None
 
     def erase(self, person_id: str) -> None:
         """Destroy a person's key: nothing sealed for that person can be read again (promise P14)."""

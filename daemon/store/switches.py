@@ -22,7 +22,9 @@ def turn_off(session: Session, vault: Vault, switch: str, *, by: str, reason: st
     """Pause; False when it was paused already."""
     if session.get(Switch, switch) is not None:
         return False
-    session.add(Switch(name=switch, by=by, at=now, note=vault.seal(INSTALLATION, "switches.note", switch, reason.encode())))
+    session.add(
+        Switch(name=switch, by=by, at=now, note=vault.seal(INSTALLATION, "switches.note", switch, reason.encode()))
+    )
     return True
 
 
@@ -44,4 +46,7 @@ def off(session: Session, *, mailbox: str, handler: str | None) -> str | None:
 def every(session: Session, vault: Vault) -> list[tuple[Switch, str]]:
     """Every switch that is off, with the reason that was given."""
     rows = session.exec(select(Switch).order_by(col(Switch.at))).all()
-    return [(row, vault.open(INSTALLATION, "switches.note", row.name, row.note).decode() if row.note else "") for row in rows]
+    return [
+        (row, vault.open(INSTALLATION, "switches.note", row.name, row.note).decode() if row.note else "")
+        for row in rows
+    ]

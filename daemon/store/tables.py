@@ -375,7 +375,10 @@ class Record(Table, table=True):
     """An audit entry, in the transaction that it tells about; the sealer links it to the one before."""
 
     __tablename__: ClassVar[str] = "records"
-    id: int | None = Field(default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True))
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    )
     at: datetime = instant()
     kind: str
     message_id: str | None = Field(default=None, index=True)

@@ -89,29 +89,43 @@ class Ended:
     last_turn: Turn | None = None
 
 
-def claim(session: Session, vault: Vault, conversation_id: str, number: int, *, release: str, now: datetime, debounce: float) -> Claimed | None:
+def claim(
+    session: Session, vault: Vault, conversation_id: str, number: int, *, release: str, now: datetime, debounce: float
+) -> Claimed | None:
     """Take the conversation for run `number`, or take the run up again after a restart.
 
     Returns:
         None when there is nothing to do: another run works on it, a later start waits for the burst to end, or every
         mail is decided.
     """
-    conversation = session.exec(select(Conversation).where(col(Conversation.id) == conversation_id).with_for_update()).first()
+    conversation = session.exec(
+        select(Conversation).where(col(Conversation.id) == conversation_id).with_for_update()
+    ).first()
     run_id = f"{conversation_id}:{number}"
     if conversation is None or conversation.working_run not in (None, run_id):
         return None
     if conversation.working_run is None and _burst_goes_on(conversation, number, now, debounce):
         return None
-    query = select(Mail).where(col(Mail.conversation_id) == conversation_id, col(Mail.state).in_(("screened", "working"))).order_by(col(Mail.seq))
+    query = (
+        select(Mail)
+        .where(col(Mail.conversation_id) == conversation_id, col(Mail.state).in_(("screened", "working")))
+        .order_by(col(Mail.seq))
+    )
     mails = session.exec(query).all()
     if not mails:
         return None
     run = session.get(Run, run_id)
     if run is None:
         run = Run(
-            id=run_id, conversation_id=conversation_id, person_id=conversation.person_id, token="", state="working", release=release, started_at=now
+            id=run_id,
+            conversation_id=conversation_id,
+            person_id=conversation.person_id,
+            token="",
+            state="working",
+            release=release,
+            started_at=now,
         )
-    run.token, run.state, run.attempts = new_id(), "working", run.attempts + 1
+    run.token, run.state, run.release, run.attempts = new_id(), "working", release, run.attempts + 1
     conversation.working_run = run_id
     for mail in mails:
         mail.state = "working"
@@ -138,7 +152,10 @@ def _claimed(session: Session, vault: Vault, conversation: Conversation, run: Ru
         mailbox=conversation.mailbox,
         seq=conversation.inbound_seq,
         messages=tuple(message_of(vault, mail) for mail in mails),
-        turns=tuple(decode(Turn, vault.open(row.person_id, "turns.content", f"{run.id}:{row.number}", row.content)) for row in rows),
+        turns=tuple(
+            decode(Turn, vault.open(row.person_id, "turns.content", f"{run.id}:{row.number}", row.content))
+            for row in rows
+        ),
         history=history,
         last_reply=last_reply,
         hint=vault.open(run.person_id, "runs.hint", run.id, run.hint).decode() if run.hint else "",
@@ -155,10 +172,15 @@ def message_of(vault: Vault, mail: Mail) -> Message:
 
 def text_of(vault: Vault, revision: Revision) -> Text:
     """The text of a draft's revision."""
-    return decode(Text, vault.open(revision.person_id, "revisions.content", f"{revision.draft_id}:{revision.number}", revision.content))
+    return decode(
+        Text,
+        vault.open(revision.person_id, "revisions.content", f"{revision.draft_id}:{revision.number}", revision.content),
+    )
 
 
-def _history(session: Session, vault: Vault, conversation: Conversation, *, before: int) -> tuple[tuple[Exchange, ...], str]:
+def _history(
+    session: Session, vault: Vault, conversation: Conversation, *, before: int
+) -> tuple[tuple[Exchange, ...], str]:
     query = (
         select(Mail)
         .where(col(Mail.conversation_id) == conversation.id, col(Mail.seq) < before, col(Mail.state) == "done")
@@ -234,7 +256,9 @@ def postpone(session: Session, queue: Queue, claimed: Claimed, *, now: datetime,
         session.add(mail)
 
 
-def finish(session: Session, vault: Vault, queue: Queue, claimed: Claimed, ended: Ended, *, now: datetime) -> str | None:
+def finish(
+    session: Session, vault: Vault, queue: Queue, claimed: Claimed, ended: Ended, *, now: datetime
+) -> str | None:
     """End a run: the draft, its verdict, its staged writes and, if the gate says so, its delivery.
 
     Returns:
@@ -248,7 +272,9 @@ def finish(session: Session, vault: Vault, queue: Queue, claimed: Claimed, ended
     if ended.last_turn is not None:
         _add_turn(session, vault, run, ended.last_turn, now)
     _add_calls(session, vault, run, ended.proposal.results)
-    conversation = session.exec(select(Conversation).where(col(Conversation.id) == claimed.conversation).with_for_update()).one()
+    conversation = session.exec(
+        select(Conversation).where(col(Conversation.id) == claimed.conversation).with_for_update()
+    ).one()
     conversation.working_run = None
     mails = _mails(session, claimed)
     if conversation.inbound_seq != claimed.seq:
@@ -262,7 +288,9 @@ def finish(session: Session, vault: Vault, queue: Queue, claimed: Claimed, ended
     for mail in mails:
         _decide(session, vault, mail, ended, draft, now)
     if draft is not None and ended.outcome == "send":
-        delivery = add_delivery(session, vault, draft, automatic=True, charges=ended.charges, message_id=ended.composed_message_id, now=now)
+        delivery = add_delivery(
+            session, vault, draft, automatic=True, charges=ended.charges, message_id=ended.composed_message_id, now=now
+        )
         enqueue_delivery(session, queue, delivery, delay=ended.deliver_in, priority=draft.priority)
     records.write(
         session,
@@ -298,7 +326,11 @@ def _mails(session: Session, claimed: Claimed) -> tuple[Mail, ...]:
 def _decide(session: Session, vault: Vault, mail: Mail, ended: Ended, draft: Draft | None, now: datetime) -> None:
     route = ended.route
     mail.rule, mail.handler = route.get("rule"), route.get("handler")
-    mail.priority, mail.label, mail.assignee = route.get("priority") or "normal", ",".join(route.get("label") or ()) or None, route.get("assign")
+    mail.priority, mail.label, mail.assignee = (
+        route.get("priority") or "normal",
+        ",".join(route.get("label") or ()) or None,
+        route.get("assign"),
+    )
     mail.note = vault.seal(mail.person_id, "messages.note", mail.id, encode(dict[str, Any], dict(route)))
     mail.reason = ended.reasons[0] if ended.reasons else None
     if draft is None:
@@ -343,7 +375,12 @@ def _add_draft(session: Session, vault: Vault, claimed: Claimed, ended: Ended, n
             outcome=ended.outcome,
             reasons=",".join(ended.reasons),
             at=now,
-            checks=vault.seal(claimed.person, "verdicts.checks", f"{identifier}:1", encode(list[dict[str, Any]], [dict(each) for each in ended.checks])),
+            checks=vault.seal(
+                claimed.person,
+                "verdicts.checks",
+                f"{identifier}:1",
+                encode(list[dict[str, Any]], [dict(each) for each in ended.checks]),
+            ),
         )
     )
     return draft
@@ -363,7 +400,9 @@ def add_revision(session: Session, vault: Vault, draft: Draft, text: Text, *, au
             person_id=draft.person_id,
             author=author,
             at=now,
-            content=vault.seal(draft.person_id, "revisions.content", f"{draft.id}:{draft.revision}", encode(Text, text)),
+            content=vault.seal(
+                draft.person_id, "revisions.content", f"{draft.id}:{draft.revision}", encode(Text, text)
+            ),
         )
     )
 
@@ -378,7 +417,9 @@ def _add_write(session: Session, vault: Vault, draft: Draft, ordinal: int, write
             database=write.database,
             amount=write.amount,
             currency=write.currency,
-            content=vault.seal(draft.person_id, "staged_writes.content", f"{draft.id}:{ordinal}", encode(StagedWrite, write)),
+            content=vault.seal(
+                draft.person_id, "staged_writes.content", f"{draft.id}:{ordinal}", encode(StagedWrite, write)
+            ),
         )
     )
 
@@ -405,10 +446,20 @@ def _add_calls(session: Session, vault: Vault, run: Run, results: tuple[ToolResu
 
 
 def add_delivery(  # noqa: PLR0913 - what an approval says
-    session: Session, vault: Vault, draft: Draft, *, automatic: bool, charges: str, message_id: str, now: datetime, resend: bool = False
+    session: Session,
+    vault: Vault,
+    draft: Draft,
+    *,
+    automatic: bool,
+    charges: str,
+    message_id: str,
+    now: datetime,
+    resend: bool = False,
 ) -> Delivery:
     """The row that carries a draft through the delivery protocol."""
-    attempts = session.exec(select(Delivery.attempt).where(col(Delivery.draft_id) == draft.id, col(Delivery.revision) == draft.revision)).all()
+    attempts = session.exec(
+        select(Delivery.attempt).where(col(Delivery.draft_id) == draft.id, col(Delivery.revision) == draft.revision)
+    ).all()
     delivery = Delivery(
         id=new_id(),
         draft_id=draft.id,
@@ -428,7 +479,9 @@ def add_delivery(  # noqa: PLR0913 - what an approval says
     return delivery
 
 
-def enqueue_delivery(session: Session, queue: Queue, delivery: Delivery, *, delay: float = 0.0, priority: str = "normal") -> None:
+def enqueue_delivery(
+    session: Session, queue: Queue, delivery: Delivery, *, delay: float = 0.0, priority: str = "normal"
+) -> None:
     """Enqueue the next try of a delivery."""
     delivery.tries += 1
     session.add(delivery)

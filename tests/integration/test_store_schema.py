@@ -1,7 +1,7 @@
 """The store's schema on both engines."""
 
-import sqlalchemy as sa
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -15,7 +15,10 @@ def test_migrations_make_exactly_the_tables_that_the_code_declares(store: Store)
     with store.writer.connect() as connection:
         context = MigrationContext.configure(
             connection,
-            opts={"compare_type": True, "include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables},
+            opts={
+                "compare_type": True,
+                "include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables,
+            },
         )
         assert compare_metadata(context, Table.metadata) == []
 
@@ -26,7 +29,9 @@ def test_a_second_upgrade_changes_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("version", "word"), [("0000", "newer"), (None, "empty")])
-def test_a_store_that_is_ahead_or_empty_is_refused_with_the_command_that_helps(store: Store, version: str | None, word: str) -> None:
+def test_a_store_that_is_ahead_or_empty_is_refused_with_the_command_that_helps(
+    store: Store, version: str | None, word: str
+) -> None:
     with store.writer.begin() as connection:
         connection.execute(sa.text("DELETE FROM alembic_version"))
         if version is not None:

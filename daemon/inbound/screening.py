@@ -1,0 +1,65 @@
+"""Parses and screens mail in processes of its own, which are killed when a mail takes too long."""
+
+import asyncio
+import hashlib
+import multiprocessing
+from concurrent.futures import TimeoutError as TookTooLong
+
+import structlog
+from pebble import ProcessExpired, ProcessPool
+
+from daemon.gate.verdict import Reason
+from daemon.inbound.arrival import Arrival
+from daemon.inbound.screen import ScreenConfig, Screened, screen
+from handlers.contract import Message, Sender
+
+log = structlog.get_logger()
+
+PROCESSES = 2
+SECONDS = 2.0
+"""What a mail may take; a process that takes longer is killed and replaced."""
+
+
+class Screening:
+    """A pool of processes that know how to read mail."""
+
+    def __init__(self, *, processes: int = PROCESSES, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        # spawned, not forked: the daemon has threads, and a lock that one of them holds would be held for ever
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPool(max_workers=processes, context=context)
+
+    async def screen(self, arrival: Arrival, config: ScreenConfig, identifier: str) -> Screened:
+        """Parse and screen a mail. Never raises for what the mail is: one that can't be read is held as it is."""
+        future = self._pool.schedule(screen, args=(arrival, config), kwargs={"id": identifier}, timeout=self._seconds)
+        try:
+            screened: Screened = await asyncio.wrap_future(future)
+        except (TookTooLong, ProcessExpired, MemoryError) as error:
+            log.warning("mail.unreadable", message=identifier, why=type(error).__name__)
+            return unreadable(arrival, identifier)
+        return screened
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def unreadable(arrival: Arrival, identifier: str) -> Screened:
+    """What is known of a mail that nobody could read: enough to store it and let a person look."""
+    message = Message(
+        id=identifier,
+        mailbox=arrival.mailbox,
+        sender=Sender(address=arrival.envelope.mail_from or "", detail="The mail could not be parsed in time."),
+        received_at=arrival.received_at,
+        size=len(arrival.raw),
+        notes=(Reason.UNPARSABLE.value,),
+    )
+    return Screened(
+        message=message,
+        automatic=None,
+        detail="Parsing took too long and was stopped.",
+        digest=hashlib.sha256(arrival.raw).hexdigest(),
+        party=message.sender.address,
+        base_subject="",
+    )

@@ -1,0 +1,283 @@
+"""The composition root: builds every part of the daemon, starts it, reloads it, stops it."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import UTC, date, datetime, time
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from daemon import release as releases
+from daemon.brain.budget import Daily
+from daemon.brain.choice import Chosen, choose
+from daemon.config import Config, MailboxConfig, secret
+from daemon.consider import Mind
+from daemon.gate.case import Past
+from daemon.inbound.arrival import Arrival, Receipt
+from daemon.inbound.imap import Reader
+from daemon.inbound.lmtp import Listener
+from daemon.inbound.maildir import Watcher
+from daemon.inbound.screen import ScreenConfig, Screened
+from daemon.inbound.screening import Screening
+from daemon.outbound.copies import SentCopies
+from daemon.outbound.deliver import Outbound
+from daemon.outbound.smtp import Submission
+from daemon.pipeline import Parts, receive, register
+from daemon.release import Release
+from daemon.review.counts import tokens_since
+from daemon.route.rules import Route
+from daemon.store import ingest, limits, past, schema, switches, versions
+from daemon.store.delivering import Job
+from daemon.store.engine import Store, exclusive, opened
+from daemon.store.limits import Charge
+from daemon.store.queue import Engine, Queue
+from daemon.store.turns import Claimed
+from handlers.contract import Message
+from tools.apply import RefusedWrite, apply
+from tools.errors import Transient
+from tools.located import Faults
+
+log = structlog.get_logger()
+
+TOOL_THREADS = 8
+Door = Reader | Listener | Watcher
+Reached = Callable[[str, str], Awaitable[None]]
+
+
+async def _nothing(_: str, __: str) -> None:
+    """The usual watcher of durable boundaries: none."""
+
+
+class Daemon:
+    """The whole product in one process. `async with Daemon(directory):` runs it."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reached: Reached = _nothing,
+        brain: Chosen | None = None,
+    ) -> None:
+        """Load the configuration; nothing is opened yet.
+
+        Args:
+            directory: holds triaged.toml.
+            clock: aware, UTC.
+            reached: called at each durable boundary.
+            brain: used instead of the configured one (benchmarks and tests).
+
+        Raises:
+            Faults: everything that is wrong with the configuration.
+        """
+        self.release: Release = releases.load(directory)
+        self._directory = directory
+        self._clock = clock
+        self._reached = reached
+        self._given_brain = brain
+        self._stack = AsyncExitStack()
+        self.doors: dict[str, Door] = {}
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the active release."""
+        return self.release.config
+
+    async def __aenter__(self) -> "Daemon":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        """Store first, then what works, then the doors: nothing comes in before it can be kept and worked on."""
+        stack = self._stack
+        stack.enter_context(exclusive(self.config))
+        self.store = opened(self.config)
+        stack.callback(self.store.close)
+        schema.check(self.store)
+        self.queue = Queue(self.store)
+        stack.callback(self.queue.close)
+        await self._remember_release()
+        self._screening = Screening()
+        stack.callback(self._screening.close)
+        self._tools = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tools")
+        stack.callback(self._tools.shutdown)
+        self._chosen = self._given_brain or choose(self.release, mark_key=self.store.vault.mark_key)
+        await self._chosen.start()
+        stack.push_async_callback(self._chosen.close)
+        self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
+        self.parts = self._parts()
+        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
+        engine.launch(register(self.parts))
+        stack.callback(partial(engine.destroy, drain=20.0))
+        for name, mailbox in self.config.mailbox.items():
+            await self._open(name, mailbox)
+
+    def _parts(self) -> Parts:
+        copies = SentCopies(self.config, _Accounts(self.doors))
+        outbound = Outbound(
+            store=self.store,
+            queue=self.queue,
+            config=lambda: self.config,
+            submission=self._submission,
+            write=self._write,
+            copies=copies,
+            clock=self._clock,
+            alone=self.store.sqlite,
+            active=set(),
+            reached=self._reached,
+        )
+        return Parts(
+            store=self.store,
+            queue=self.queue,
+            screen=self._screen,
+            mind=self.mind,
+            outbound=outbound,
+            file=self._file,
+            clock=self._clock,
+            reached=self._reached,
+        )
+
+    def mind(self) -> Mind:
+        """What considering a mail needs, with the release that is active now."""
+        return Mind(
+            release=self.release,
+            brain=self._chosen.brain,
+            brain_name=self._chosen.brain.name,
+            daily=self._daily,
+            tools=self._tools,
+            past=self._past,
+            off=self._off,
+            spent=self._spent,
+            scope=lambda limit, per, value: limits.scope(self.store.vault, limit, per, value),
+            clock=self._clock,
+        )
+
+    async def _open(self, name: str, mailbox: MailboxConfig) -> None:
+        door = self._door(name, mailbox)
+        self.doors[name] = door
+        await door.start()
+        self._stack.push_async_callback(door.stop)
+
+    def _door(self, name: str, mailbox: MailboxConfig) -> Door:
+        take = self._receive
+        if mailbox.kind == "maildir":
+            assert mailbox.path is not None
+            return Watcher(name, mailbox.model_copy(update={"path": self.config.resolve(mailbox.path)}), take)
+        if mailbox.kind != "imap":
+            return Listener(name, mailbox, take)
+        assert mailbox.password_file is not None
+        ca_file = self.config.resolve(mailbox.ca_file) if mailbox.ca_file else None
+        password = partial(secret, self.config, mailbox.password_file)
+        return Reader(
+            name, mailbox.model_copy(update={"ca_file": ca_file}), password, take, partial(self._cursor, name, mailbox.folder)
+        )
+
+    async def _receive(self, arrival: Arrival) -> Receipt:
+        return await receive(self.parts, arrival)
+
+    async def _screen(self, arrival: Arrival, identifier: str) -> Screened:
+        mailbox = self.config.mailbox[arrival.mailbox]
+        config = ScreenConfig(
+            mailbox=arrival.mailbox,
+            addresses=mailbox.addresses,
+            own_addresses=self.config.own_addresses,
+            trust=mailbox.trust,
+            own_lists=mailbox.own_lists,
+            mark_key=self.store.vault.mark_key,
+        )
+        return await self._screening.screen(arrival, config, identifier)
+
+    async def _cursor(self, mailbox: str, folder: str) -> tuple[int, int] | None:
+        return await self.store.read(lambda session: ingest.cursor(session, mailbox, folder))
+
+    def _submission(self) -> Submission:
+        smtp = self.config.smtp
+        password = secret(self.config, smtp.password_file) if smtp.password_file else None
+        ca_file = self.config.resolve(smtp.ca_file) if smtp.ca_file else None
+        return Submission(smtp.model_copy(update={"ca_file": ca_file}), password)
+
+    async def _write(self, job: Job) -> str | None:
+        loop = asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(self._tools, partial(apply, job.writes, self.release.tools, key=job.key))
+        return outcome.detail if isinstance(outcome, RefusedWrite) else None
+
+    async def _past(self, message: Message, conversation: str) -> Past:
+        del conversation
+        vault, address = self.store.vault, message.sender.address
+        mails, replies, held, rejected = await self.store.read(lambda session: past.counts(session, vault, address))
+        return Past(messages=mails, replies=replies, held=held, rejected=rejected)
+
+    async def _off(self, mailbox: str, handler: str | None) -> str | None:
+        return await self.store.read(lambda session: switches.off(session, mailbox=mailbox, handler=handler))
+
+    async def _spent(self, charges: Sequence[Charge]) -> list[tuple[int, int]]:
+        now = self._clock()
+        return await self.store.read(lambda session: [limits.spent(session, charge, now) for charge in charges])
+
+    async def _tokens_of(self, day: date) -> int:
+        midnight = datetime.combine(day, time(), UTC)
+        return await self.store.read(lambda session: tokens_since(session, midnight))
+
+    async def _file(self, claimed: Claimed, route: Route) -> None:
+        """Move the mails to the folder that a rule names, where the mailbox has folders."""
+        door = self.doors.get(claimed.mailbox)
+        if route.move is None or not isinstance(door, Reader):
+            return
+        ids = [message.id for message in claimed.messages]
+        for position in await self.store.read(lambda session: past.positions(session, ids)):
+            await door.mark(position, move_to=route.move)
+
+    async def _remember_release(self) -> None:
+        release, now = self.release, self._clock()
+        if not await self.store.read(lambda session: versions.known(session, release.id)):
+            await self.store.write(lambda session: versions.remember(session, release.id, release.manifest, now=now))
+
+    async def reload(self) -> None:
+        """Load the configuration again; work that has begun keeps what it began with.
+
+        Raises:
+            Faults: the new one has faults, or changes what needs a restart; the old one stays.
+        """
+        loop = asyncio.get_running_loop()
+        fresh = await loop.run_in_executor(self._tools, releases.load, self._directory)
+        fixed = ("store", "mailbox", "brain")
+        changed = [name for name in fixed if getattr(fresh.config, name) != getattr(self.config, name)]
+        if changed:
+            told = f"[{'], ['.join(changed)}] changed, which needs a restart: systemctl restart triaged."
+            raise Faults([fresh.document.fault((changed[0],), told)])
+        self.release = fresh
+        self._chosen.renew(fresh)
+        await self._remember_release()
+
+    def _executor(self) -> str:
+        """This process's name in the engine: the same after a restart, so that it takes up what it had begun."""
+        return f"{socket.gethostname()}-{os.environ.get('TRIAGED_SLOT', '0')}"
+
+
+class _Accounts(dict[str, Reader]):
+    """The IMAP accounts among the doors, as they are when they are asked for."""
+
+    def __init__(self, doors: dict[str, Door]) -> None:
+        super().__init__()
+        self._doors = doors
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(self._doors.get(str(name)), Reader)
+
+    def __getitem__(self, name: str) -> Reader:
+        door = self._doors[name]
+        if not isinstance(door, Reader):
+            raise Transient(f"The mailbox {name} has no folders.")
+        return door

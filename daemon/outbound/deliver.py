@@ -1,0 +1,313 @@
+"""Brings one approved reply out, once: the delivery protocol of the design, state by state, with its recovery.
+
+```
+approved  --T1--> applying   only with staged writes: checks, limits reserved
+applying  --T2--> (business database: ledger, guards, steps)   --T3--> ready | held(stale-write)
+approved | ready   SMTP up to RCPT: any failure is a certain non-delivery
+          --T4--> sending    everything checked once more
+sending   --T5--> sent (250) | ready (4xx) | held (5xx) | uncertain (no answer)
+sent      --T6--> done       the copy is filed
+```
+A delivery that is found in `sending` at the start is never sent again.
+"""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import stamina
+import structlog
+
+from daemon.config import Config
+from daemon.errors import Refused4xx, Refused5xx, Stopped, StoreBusy, Uncertain, Unreachable
+from daemon.gate.verdict import Reason
+from daemon.outbound.compose import Composed, compose
+from daemon.outbound.smtp import Opened, Submission
+from daemon.store import delivering
+from daemon.store.delivering import Halt, Job
+from daemon.store.engine import Store
+from daemon.store.queue import Queue
+from tools.errors import Permanent, Transient
+
+log = structlog.get_logger()
+MOST = 3600.0
+"""The longest wait between two tries, seconds."""
+
+
+class Copies(Protocol):
+    """Where copies of what was sent are filed (an IMAP account's Sent folder)."""
+
+    async def find(self, mailbox: str, message_id: str) -> bool:
+        """Whether Sent holds a mail with that Message-ID; False proves nothing."""
+        ...
+
+    async def file(self, mailbox: str, raw: bytes) -> None:
+        """Put a copy into Sent."""
+        ...
+
+    def wanted(self, mailbox: str) -> bool:
+        """Whether we are the ones who file copies for this mailbox."""
+        ...
+
+
+class Write(Protocol):
+    """Applies staged writes in the business database: T2."""
+
+    async def __call__(self, job: Job) -> str | None:
+        """Apply every write of the draft, once; the sentence of a refusal, or None.
+
+        Raises:
+            Transient: the database can't be reached; nothing is known to have changed, ask again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """What deliveries need."""
+
+    store: Store
+    queue: Queue
+    config: Callable[[], Config]
+    submission: Callable[[], Submission]
+    write: Write
+    copies: Copies
+    clock: Callable[[], datetime]
+    alone: bool
+    """Nobody else can be working on this store: what is found in `sending` has no worker any more."""
+    active: set[str]
+    """Deliveries that this process has in hand."""
+    reached: Callable[[str, str], Awaitable[None]]
+    """Called at each durable boundary with the delivery's id and the new state; the tests kill the process there."""
+
+
+async def deliver(parts: Outbound, delivery_id: str) -> None:
+    """Take a delivery as far as it goes now. Never raises: every failure is a state."""
+    if delivery_id in parts.active:
+        return  # another workflow of this process has it in hand; a second look would take its `sending` for a crash
+    parts.active.add(delivery_id)
+    try:
+        await _walk(parts, delivery_id)
+    finally:
+        parts.active.discard(delivery_id)
+
+
+async def _walk(parts: Outbound, delivery_id: str) -> None:
+    try:
+        while job := await parts.store.read(lambda session: delivering.load(session, parts.store.vault, delivery_id)):
+            await parts.reached(delivery_id, job.state)
+            if not await _step(parts, job):
+                return
+    except Stopped:
+        log.info("delivery.taken-over", delivery=delivery_id)
+    except Transient as error:
+        log.warning("delivery.postponed", delivery=delivery_id, why=type(error).__name__)
+        await _again(parts, delivery_id)
+
+
+async def _step(parts: Outbound, job: Job) -> bool:
+    """The next transition; whether there may be another one at once."""
+    if job.state == "approved" and job.writes:
+        return await _begin(parts, job)
+    if job.state == "applying":
+        return await _apply(parts, job)
+    if job.state in ("approved", "ready"):
+        return await _transmit(parts, job)
+    if job.state == "sending":
+        return await _recover(parts, job)
+    if job.state == "sent":
+        return await _file(parts, job)
+    return False
+
+
+async def _begin(parts: Outbound, job: Job) -> bool:
+    """T1."""
+    if _shadow(parts, job):
+        return await _hold(parts, job, Reason.SHADOW, 'The mailbox is in mode = "shadow".')
+    now = parts.clock()
+    result = await parts.store.write(lambda session: delivering.begin(session, job, now=now))
+    return await _halted(parts, job, result) if isinstance(result, Halt) else True
+
+
+async def _apply(parts: Outbound, job: Job) -> bool:
+    """T2 and T3."""
+    try:
+        refusal = await parts.write(job)
+    except Transient as error:
+        return await _retry(parts, job, str(error))
+    await parts.reached(job.id, "written")
+    now = parts.clock()
+    vault = parts.store.vault
+    if refusal is not None:
+        why = Reason.STALE_WRITE.value
+        await parts.store.write(lambda session: delivering.not_applied(session, vault, job, why, refusal, now=now))
+        return False
+    await parts.store.write(lambda session: delivering.applied(session, job, now=now))
+    return True
+
+
+async def _transmit(parts: Outbound, job: Job) -> bool:
+    """SMTP up to RCPT, T4, DATA, T5."""
+    if _shadow(parts, job):
+        return await _hold(parts, job, Reason.SHADOW, 'The mailbox is in mode = "shadow".')
+    try:
+        composed = composed_for(parts, job)
+        opened = await parts.submission().open(composed.mail_from, composed.rcpt_to)
+    except (Refused4xx, Unreachable) as error:
+        return await _retry(parts, job, str(error))
+    except Permanent as error:
+        return await _hold(parts, job, Reason.REFUSED_BY_SERVER, str(error))
+    await parts.reached(job.id, "opened")
+    claim = parts.config().smtp.claim
+    deadline = _boot() + claim
+    now = parts.clock()
+    until = now + timedelta(seconds=claim)
+    try:
+        result = await parts.store.write(
+            lambda session: delivering.claim_send(session, job, boot_deadline=deadline, until=until, now=now)
+        )
+    except BaseException:
+        await opened.abandon()
+        raise
+    if isinstance(result, Halt):
+        await opened.abandon()
+        return await _halted(parts, job, result)
+    await parts.reached(job.id, "sending")
+    return await _data(parts, replace(job, token=result, state="sending"), opened, composed, deadline)
+
+
+async def _data(parts: Outbound, job: Job, opened: Opened, composed: Composed, deadline: float) -> bool:
+    """DATA to the final dot, and T5: what the server answered is what happened."""
+    vault = parts.store.vault
+    remaining = deadline - _boot()
+    if remaining <= 0:
+        await opened.abandon()
+        return await _retry(parts, job, "The worker was stopped before the content was sent.")
+    try:
+        answer = await opened.send(composed.raw, timeout=remaining)
+    except Refused4xx as error:
+        return await _retry(parts, job, str(error))
+    except Refused5xx as error:
+        return await _hold(parts, job, Reason.REFUSED_BY_SERVER, str(error))
+    except Uncertain as error:
+        detail, now = str(error), parts.clock()
+        await parts.store.write(lambda session: delivering.uncertain(session, vault, job, detail, now=now))
+        return False
+    await parts.reached(job.id, "answered")
+    return await _sent(parts, job, answer)
+
+
+async def _sent(parts: Outbound, job: Job, answer: str) -> bool:
+    """T5 after 250."""
+    now, vault = parts.clock(), parts.store.vault
+    file_copy = parts.copies.wanted(job.mailbox)
+    # The answer is known here and nowhere else: a store that is busy for a moment must not make it uncertain.
+    async for attempt in stamina.retry_context(on=StoreBusy, attempts=None, timeout=parts.config().smtp.claim):
+        with attempt:
+            await parts.store.write(
+                lambda session: delivering.sent(session, vault, job, answer, file_copy=file_copy, now=now)
+            )
+    await parts.reached(job.id, "sent")
+    log.info("reply.sent", message=job.message.id, draft=job.draft, automatic=job.automatic)
+    return file_copy
+
+
+async def _recover(parts: Outbound, job: Job) -> bool:
+    """Found in `sending`: never send. Found in Sent: it left. Not found proves nothing."""
+    until = job.claimed_until
+    if not parts.alone and until is not None and parts.clock() < until:
+        delay = (until - parts.clock()).total_seconds() + 1
+        await parts.store.write(lambda session: delivering.look_again(session, parts.queue, job, delay=delay))
+        return False
+    composed = composed_for(parts, job)
+    if await parts.copies.find(job.mailbox, composed.message_id):
+        return await _sent(parts, job, "Found in Sent after a restart.")
+    now, vault = parts.clock(), parts.store.vault
+    detail = "The connection to the mail server ended, or triaged was stopped, after the content was sent and before the answer was stored."
+    await parts.store.write(lambda session: delivering.uncertain(session, vault, job, detail, now=now))
+    return False
+
+
+async def _file(parts: Outbound, job: Job) -> bool:
+    """T6: a failure or repeat costs at most a second copy, never a second mail."""
+    composed = composed_for(parts, job)
+    if not await parts.copies.find(job.mailbox, composed.message_id):
+        await parts.copies.file(job.mailbox, composed.raw)
+    await parts.store.write(lambda session: delivering.filed(session, job))
+    return False
+
+
+def composed_for(parts: Outbound, job: Job) -> Composed:
+    """The mail of a job: the same bytes each time, so that the copy in Sent is what was sent."""
+    config = parts.config()
+    return compose(
+        message=job.message,
+        raw_quote=job.message.text,
+        body=job.text.body,
+        revision=job.revision,
+        mailbox=config.mailbox[job.mailbox],
+        reply=config.reply,
+        envelope_from=config.smtp.envelope_from,
+        mark_key=parts.store.vault.mark_key,
+        automatic=job.automatic,
+        language=job.text.language,
+        now=job.created_at,
+    )
+
+
+async def _halted(parts: Outbound, job: Job, halt: Halt) -> bool:
+    now = parts.clock()
+    if halt.kind == "wait":
+        await parts.store.write(lambda session: delivering.wait(session, job, halt.reason, now=now))
+        return False
+    if halt.kind == "moot":
+        await parts.store.write(lambda session: delivering.moot(session, parts.queue, job, now=now))
+        return False
+    return await _hold(parts, job, Reason(halt.reason), halt.detail)
+
+
+async def _hold(parts: Outbound, job: Job, reason: Reason, detail: str) -> bool:
+    now, vault = parts.clock(), parts.store.vault
+    await parts.store.write(lambda session: delivering.held(session, vault, job, reason.value, detail, now=now))
+    log.info("reply.held", message=job.message.id, draft=job.draft, reason=reason.value)
+    return False
+
+
+async def _retry(parts: Outbound, job: Job, answer: str) -> bool:
+    """Wait and try again, until the operator's patience ends."""
+    smtp, now = parts.config().smtp, parts.clock()
+    if (now - job.created_at).total_seconds() >= smtp.retry_for:
+        return await _hold(parts, job, Reason.SERVER_UNAVAILABLE, answer)
+    delay = backoff(job.id, job.tries, first=smtp.retry_first)
+    vault = parts.store.vault
+    await parts.store.write(
+        lambda session: delivering.put_back(session, vault, parts.queue, job, answer, delay=delay, now=now)
+    )
+    log.info("reply.waiting", message=job.message.id, draft=job.draft, seconds=round(delay))
+    return False
+
+
+async def _again(parts: Outbound, delivery_id: str) -> None:
+    """The store or a copy failed for now: come back in a while, in whatever state it is."""
+    job = await parts.store.read(lambda session: delivering.load(session, parts.store.vault, delivery_id))
+    if job is not None:
+        delay = backoff(job.id, job.tries, first=parts.config().smtp.retry_first)
+        await parts.store.write(lambda session: delivering.look_again(session, parts.queue, job, delay=delay))
+
+
+def backoff(seed: str, tries: int, *, first: float) -> float:
+    """Seconds to wait after try number `tries`: doubling up to an hour, with a jitter of a fifth that depends on the seed."""
+    jitter = int.from_bytes(hashlib.sha256(f"{seed}:{tries}".encode()).digest()[:4], "big") / 2**32
+    return float(min(MOST, first * 2 ** max(0, tries - 1)) * (0.9 + 0.2 * jitter))
+
+
+def _shadow(parts: Outbound, job: Job) -> bool:
+    return parts.config().mailbox[job.mailbox].mode == "shadow"
+
+
+def _boot() -> float:
+    """Seconds since boot, suspend included: what a wall clock says can jump."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,47 @@
+"""Pauses and resumes sending, with an audit entry; what waited is enqueued again."""
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from daemon.config import Config
+from daemon.errors import NotFound
+from daemon.store import records, switches, turns
+from daemon.store.queue import Queue
+from daemon.store.seal import Vault
+from daemon.store.tables import Delivery
+from tools.located import unknown
+
+
+def switch_name(config: Config, *, mailbox: str | None, handler: str | None) -> str:
+    """The switch of a mailbox, a handler, or everything.
+
+    Raises:
+        NotFound: there is no such mailbox or handler.
+    """
+    if mailbox is not None and mailbox not in config.mailbox:
+        raise NotFound(unknown(mailbox, config.mailbox, "mailbox"))
+    folder = config.directory / "handlers"
+    handlers = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    if handler is not None and handler not in handlers:
+        raise NotFound(unknown(handler, handlers, "handler"))
+    return switches.name(mailbox=mailbox, handler=handler)
+
+
+def pause(session: Session, vault: Vault, name: str, *, by: str, reason: str, now: datetime) -> bool:
+    """Pause; False when it was paused already."""
+    if not switches.turn_off(session, vault, name, by=by, reason=reason, now=now):
+        return False
+    records.write(session, "paused", at=now, actor=by, switch=name)
+    return True
+
+
+def resume(session: Session, queue: Queue, name: str, *, by: str, now: datetime) -> int | None:
+    """Resume, and enqueue what waits; how many replies, or None when it was not paused."""
+    if not switches.turn_on(session, name):
+        return None
+    records.write(session, "resumed", at=now, actor=by, switch=name)
+    waiting = session.exec(select(Delivery).where(col(Delivery.state).in_(("approved", "applying", "ready")))).all()
+    for delivery in waiting:
+        turns.enqueue_delivery(session, queue, delivery)
+    return len(waiting)

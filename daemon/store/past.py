@@ -1,0 +1,33 @@
+"""What happened before: with a sender, and where mails stand."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, func, select
+
+from daemon.store.ingest import Position
+from daemon.store.seal import Vault
+from daemon.store.tables import Delivery, Draft, Mail, Person
+
+
+def counts(session: Session, vault: Vault, address: str) -> tuple[int, int, int, int]:
+    """Of an address: mails that wanted an answer, replies that no person approved, held drafts, rejected drafts."""
+    person = session.exec(select(Person.id).where(col(Person.address_mac) == vault.mac("address", address.lower()))).first()
+    if person is None:
+        return (0, 0, 0, 0)
+    mails = session.exec(select(func.count()).where(col(Mail.person_id) == person, col(Mail.seq) > 0)).one()
+    automatic = (col(Delivery.person_id) == person, col(Delivery.automatic), col(Delivery.state).in_(("sent", "done", "uncertain")))
+    replies = session.exec(select(func.count()).where(*automatic)).one()
+    held, rejected = (
+        session.exec(select(func.count()).where(col(Draft.person_id) == person, col(Draft.state) == state)).one() for state in ("held", "rejected")
+    )
+    return (mails, replies, held, rejected)
+
+
+def positions(session: Session, messages: Sequence[str]) -> list[Position]:
+    """Where mails stand in their IMAP mailbox; those that came another way are left out."""
+    rows = session.exec(select(Mail).where(col(Mail.id).in_(messages))).all()
+    return [
+        Position(folder=row.folder, uidvalidity=row.uidvalidity, uid=row.uid)
+        for row in rows
+        if row.folder is not None and row.uidvalidity is not None and row.uid is not None
+    ]
