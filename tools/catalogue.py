@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tools import ledger, located
-from tools.confine import Database, Engine, Touched, Unprepared, Unusable, connect
+from tools.confine import LEDGER, Database, Engine, Touched, Unprepared, Unusable, connect
 from tools.declaration import ToolTable
 from tools.located import Document, Fault, Faults, Key, unknown
+from tools.money import is_code
 from tools.outcome import Failed
 from tools.tool import Tool
 
@@ -168,6 +169,11 @@ class _Loader:
             wanted = _wanted(tool, key[0])
             for column in sorted(wanted - set(found.columns)):
                 self.faults.append(place.fault(unknown(column, found.columns, "column of the statement"), *key))
+        if LEDGER in touched.written | {table for table, _ in touched.read}:
+            self.faults.append(place.fault(f"A tool can't touch `{LEDGER}`. Leave it to triaged."))
+        known = {column for _, column in touched.held} | {f"{table}.{column}" for table, column in touched.held}
+        for column in sorted(set(tool.protected) - known):
+            self.faults.append(place.fault(unknown(column, known, "column of the changed tables"), "protected"))
         self.touched[tool.name] = touched
 
     def _prove_ledgers(self, closed: Mapping[str, str]) -> None:
@@ -186,4 +192,4 @@ def _wanted(tool: Tool, key: str | int) -> set[str]:
         return set()
     currency = tool.amount_currency or ""
     wanted = {tool.amount} - tool.params.keys()
-    return wanted if currency.isupper() else wanted | ({currency} - {""})
+    return wanted if is_code(currency) else wanted | ({currency} - {""})

@@ -13,6 +13,11 @@ from tools.statement import Statement
 
 Parameters = dict[str, Any]
 
+MOST_ROWS = 1000
+"""More changed rows than this are never what a mail asked for, whatever a tool's `rows` says."""
+LEDGER = "triaged_ledger"
+"""The table of `tools.ledger`, which no tool may touch."""
+
 
 class Unusable(Permanent):
     """The database can't be opened with these credentials."""
@@ -48,6 +53,8 @@ class Touched:
     """Table and column; PostgreSQL tells tables only (column ""), its column grants do the rest."""
     written: frozenset[str] = frozenset()
     """Tables, those that triggers and cascades write included on SQLite."""
+    held: frozenset[tuple[str, str]] = frozenset()
+    """Table and column of all that the written tables hold."""
     functions: frozenset[str] = frozenset()
     """SQLite only."""
     columns: tuple[str, ...] = ()
@@ -58,6 +65,7 @@ class Touched:
         return Touched(
             read=self.read | other.read,
             written=self.written | other.written,
+            held=self.held | other.held,
             functions=self.functions | other.functions,
             columns=self.columns,
         )

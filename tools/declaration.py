@@ -9,12 +9,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from tools import statement
 from tools.bound import NAMES
 from tools.located import Document, Fault, Key, unknown
+from tools.money import is_code
 from tools.parameter import MAX_LENGTH, Kind, Parameter
 from tools.statement import Engine, Statement
 from tools.tool import Column, Guard, Tool
 
 _NAME = r"^[a-z][a-z0-9_]{0,63}$"
-_CURRENCY = re.compile(r"^[A-Z]{3}$")
 _PREFIX = re.compile(r"^(?:find|get|list)_(?=.)")
 _ENGINES: tuple[Engine, ...] = ("sqlite", "postgresql")
 
@@ -226,7 +226,7 @@ class ToolTable(Table):
             return
         if self.amount_statement is None and self.amount not in self.params:
             yield ("amount",), unknown(self.amount, self.params, "parameter")
-        if self.amount_statement is None and not _CURRENCY.match(self.amount_currency or ""):
+        if not is_code(self.amount_currency or "") and not (self.amount_statement and self.amount_currency):
             yield ("amount",), '`amount_currency` is missing. Add it, for example `amount_currency = "EUR"`.'
 
 

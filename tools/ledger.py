@@ -3,14 +3,13 @@
 from datetime import UTC, datetime
 from typing import Literal
 
-from tools.confine import Database, Deadline, Engine, Touched, Unprepared, Writing, connect
+from tools.confine import LEDGER, Database, Deadline, Engine, Touched, Unprepared, Writing, connect
 from tools.statement import Statement
 
 State = Literal["applied", "refused"]
 
-TABLE = "triaged_ledger"
 DDL = f"""\
-CREATE TABLE IF NOT EXISTS {TABLE} (
+CREATE TABLE IF NOT EXISTS {LEDGER} (
     draft TEXT NOT NULL,
     ordinal INTEGER NOT NULL,
     digest TEXT NOT NULL,
@@ -23,9 +22,9 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
 # DO NOTHING: on PostgreSQL a row that another worker just committed is then reported as a serialization failure,
 # after which the next attempt sees it.
 _INSERT = f"""
-INSERT INTO {TABLE} (draft, ordinal, digest, state, written_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO {LEDGER} (draft, ordinal, digest, state, written_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (draft, ordinal) DO NOTHING"""  # noqa: S608 - a constant
-_SELECT = f"SELECT state, digest FROM {TABLE} WHERE draft = $1 AND ordinal = $2"  # noqa: S608 - a constant
+_SELECT = f"SELECT state, digest FROM {LEDGER} WHERE draft = $1 AND ordinal = $2"  # noqa: S608 - a constant
 _SECONDS = 10.0
 
 
@@ -46,7 +45,7 @@ def create(database: Database) -> None:
 
 def missing(engine: Engine) -> str | None:
     """A sentence with the SQL to run, when the ledger is not there or the write credential can't use it."""
-    insert_ = Statement(source=_INSERT, sql=_INSERT, names=("1", "2", "3", "4", "5"), verb="insert", target=TABLE)
+    insert_ = Statement(source=_INSERT, sql=_INSERT, names=("1", "2", "3", "4", "5"), verb="insert", target=LEDGER)
     select = Statement(source=_SELECT, sql=_SELECT, names=("1", "2"), verb="select")
     try:
         engine.prove(insert_, writes=True)

@@ -9,6 +9,11 @@ _THREE = "BHD IQD JOD KWD LYD OMR TND"
 _DIGITS = dict.fromkeys(_NONE.split(), 0) | dict.fromkeys(_THREE.split(), 3)
 
 
+def is_code(currency: str) -> bool:
+    """Whether this is a currency code, and not the name of a column that holds one."""
+    return len(currency) == 3 and currency.isalpha() and currency.isupper()  # noqa: PLR2004 - ISO 4217
+
+
 def digits(currency: str) -> int:
     """Decimal places of a currency's minor unit (ISO 4217)."""
     return _DIGITS.get(currency, 2)

@@ -235,9 +235,11 @@ def _prove(connection: Connection, statement: Statement) -> Touched:
     tables = {(str(node["Relation Name"]), "") for node in nodes if "Relation Name" in node}
     if statement.verb == "select":
         return Touched(read=frozenset(tables), columns=columns)
-    if problem := Changes(connection, connection).problem(statement):
+    changes = Changes(connection, connection)
+    if problem := changes.problem(statement):
         raise Unprepared(problem)
-    return Touched(read=frozenset(tables), written=frozenset({statement.target}))
+    held = changes.held(statement)
+    return Touched(read=frozenset(tables), written=frozenset(table for table, _ in held), held=held)
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

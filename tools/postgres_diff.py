@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import sql
 
+from tools.confine import LEDGER, MOST_ROWS
 from tools.outcome import Refused
 from tools.staged import Change
 from tools.statement import Statement
@@ -21,9 +22,6 @@ from tools.values import plain
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 Key = tuple[str, ...]
 
-MOST_ROWS = 1000
-"""More changed rows than this are never what a mail asked for."""
-
 _DESCRIBE = """
 SELECT c.oid::int8, c.oid::regclass::text, c.relkind::text, current_setting('track_counts'),
        ARRAY(SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
@@ -31,21 +29,25 @@ SELECT c.oid::int8, c.oid::regclass::text, c.relkind::text, current_setting('tra
              WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.place),
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-               AND has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum)
+               AND has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+               AND has_column_privilege(c.oid, a.attnum, 'INSERT, UPDATE')
+               AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum)
 FROM pg_class c WHERE c.oid = $1::regclass"""
-_COUNTS = """
+_COUNTS = f"""
 SELECT coalesce(pg_partition_root(c.oid), c.oid::regclass)::oid::int8,
        sum(pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
            + pg_stat_get_xact_tuples_deleted(c.oid))::int8
 FROM pg_class c
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.relname <> 'triaged_ledger'
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.relname <> '{LEDGER}'
   AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
   AND pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
       + pg_stat_get_xact_tuples_deleted(c.oid) > 0
-GROUP BY 1"""
+GROUP BY 1"""  # noqa: S608 - a constant
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Table:
     oid: int
     name: str
@@ -54,6 +56,8 @@ class _Table:
     key: tuple[str, ...]
     columns: tuple[str, ...]
     """Those that the credential may read."""
+    blind: tuple[str, ...]
+    """Those that it may change and not read."""
     keys: dict[Key, None] = field(default_factory=dict)
     """Of rows that were touched since the last look, in order."""
     updated: set[Key] = field(default_factory=set)
@@ -66,9 +70,9 @@ class _Table:
             return f"`{self.name}` is not a table. Name the table itself."
         if not self.key:
             return f"`{self.name}` has no primary key, so its changed rows can't be told apart. Add one."
-        if unreadable := set(self.key) - set(self.columns):
+        if hidden := dict.fromkeys((*self.blind, *(part for part in self.key if part not in self.columns))):
             return (
-                f"The credential can't read the key of `{self.name}`. GRANT SELECT ({', '.join(sorted(unreadable))})."
+                f"The credential can't read all that it can change. GRANT SELECT ({', '.join(hidden)}) ON {self.name}."
             )
         return "" if self.counted else "`track_counts` is off, so that changes by triggers go unseen. Turn it on."
 
@@ -88,6 +92,11 @@ class Changes:
     def problem(self, step: Statement) -> str:
         """Why the changes of a step could not be shown; empty when they can."""
         return self._table(step.target).problem
+
+    def held(self, step: Statement) -> frozenset[tuple[str, str]]:
+        """Name and columns of the table that a step changes."""
+        table = self._table(step.target)
+        return frozenset((table.name, column) for column in table.columns)
 
     def returning(self, step: Statement) -> str:
         """What a step must return, so that `note` can be told."""
@@ -137,8 +146,17 @@ class Changes:
             return self._names[name]
         row = self._after.execute(_DESCRIBE, [str(name)]).fetchone()
         assert row is not None
-        oid, shown, kind, counted, key, columns = row
-        table = self._tables.setdefault(oid, _Table(oid, shown, kind, counted == "on", tuple(key), tuple(columns)))
+        oid, shown, kind, counted, key, columns, blind = row
+        found = _Table(
+            oid=oid,
+            name=shown,
+            kind=kind,
+            counted=counted == "on",
+            key=tuple(key),
+            columns=tuple(columns),
+            blind=tuple(blind),
+        )
+        table = self._tables.setdefault(oid, found)
         self._names[str(name)] = table
         return table
 

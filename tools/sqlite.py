@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from tools.confine import Database, Deadline, Parameters, Touched, Unprepared, Unusable
+from tools.confine import MOST_ROWS, Database, Deadline, Parameters, Touched, Unprepared, Unusable
 from tools.outcome import Failed, Refused
 from tools.staged import Change
 from tools.statement import Engine as Kind
@@ -70,11 +70,13 @@ class SqliteEngine:
                 connection.set_authorizer(None)
                 recorder.read |= _opened(connection, program)
                 _refuse_replace(connection, recorder.written)
+                held = _held(connection, recorder.written)
         except sqlite3.Error as error:
             raise Unprepared(f"{recorder.denied or error}.") from error
         return Touched(
             read=frozenset(recorder.read),
             written=frozenset(recorder.written),
+            held=held,
             functions=frozenset(recorder.functions),
             columns=columns,
         )
@@ -163,7 +165,10 @@ class _Transaction(_Session):
             return tuple(change for number, table in enumerate(self._tables) for change in self._of(number, table))
 
     def _of(self, number: int, table: "_Table") -> Iterator[Change]:
-        keys = self._connection.execute(f"SELECT DISTINCT * FROM temp.{_OURS}{number} ORDER BY 1").fetchall()  # noqa: S608 - our own table
+        asked = f"SELECT DISTINCT * FROM temp.{_OURS}{number} ORDER BY 1"  # noqa: S608 - our own table
+        keys = self._connection.execute(asked).fetchmany(MOST_ROWS + 1)
+        if len(keys) > MOST_ROWS:
+            raise Refused(f"More than {MOST_ROWS} rows of `{table.name}` would change.")
         for key in keys:
             before = _row(self._before.execute(table.select, key))
             after = _row(self._connection.execute(table.select, key))
@@ -211,7 +216,6 @@ def _connect(url: str, mode: Literal["ro", "rw"], deadline: Deadline) -> sqlite3
         uri=True,
         timeout=min(deadline.left(), _LOCK_WAIT),
         isolation_level=None,
-        check_same_thread=False,
     )
     try:
         for limit, value in _LIMITS.items():
@@ -313,6 +317,11 @@ def _refuse_replace(connection: sqlite3.Connection, tables: set[str]) -> None:
             raise Unprepared(
                 f"`{name}` has a constraint ON CONFLICT REPLACE, which deletes rows unseen. Change the constraint."
             )
+
+
+def _held(connection: sqlite3.Connection, tables: set[str]) -> frozenset[tuple[str, str]]:
+    asked = "SELECT name FROM pragma_table_xinfo(?)"
+    return frozenset((table, column) for table in tables for (column,) in connection.execute(asked, (table,)))
 
 
 def _table(connection: sqlite3.Connection, name: str) -> _Table | None:
