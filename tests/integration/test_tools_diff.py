@@ -32,6 +32,12 @@ def seen(catalogue: Catalogue) -> set[tuple[str, str]]:
     return {(change.table, kinds[change.before is None, change.after is None]) for change in write.changes}
 
 
+def refuses(business: Business, tools: str, match: str) -> None:
+    """Staging the tool `change` is refused with this detail."""
+    with business.load(tools) as catalogue, pytest.raises(Refused, match=match):
+        seen(catalogue)
+
+
 def trigger(business: Business, *, body: str, event: str = "AFTER UPDATE ON orders") -> None:
     """A row trigger that runs `body`."""
     if business.postgresql:
@@ -96,11 +102,6 @@ def test_a_row_that_comes_and_goes_is_no_change(business: Business) -> None:
 
 
 def test_a_new_key_is_shown_with_the_row_that_had_the_old_one(business: Business) -> None:
-    with (
-        business.load(a_write("UPDATE customers SET customer_id = 3 WHERE email = 'x'")) as catalogue,
-        pytest.raises(Refused),
-    ):
-        seen(catalogue)
     business.run("INSERT INTO customers VALUES (8, 'cy@example.com', 'Cy', 'Rome')")
     with business.load(a_write("UPDATE customers SET customer_id = 9 WHERE customer_id = 8")) as catalogue:
         assert seen(catalogue) == {("customers", "delete"), ("customers", "insert")}
@@ -126,27 +127,17 @@ def test_a_key_that_the_database_gives_does_not_make_a_write_stale(business: Bus
 
 
 def test_a_step_without_effect_refuses(business: Business) -> None:
-    with business.load(a_write("UPDATE orders SET note = 'x' WHERE order_id = '9999'")) as catalogue:
-        with pytest.raises(Refused, match="changes no row"):
-            seen(catalogue)
-    with business.load(a_write("UPDATE orders SET total = 1999 WHERE order_id = '1001'")) as catalogue:
-        with pytest.raises(Refused, match="already so"):
-            seen(catalogue)
+    refuses(business, a_write("UPDATE orders SET note = 'x' WHERE order_id = '9999'"), "changes no row")
+    refuses(business, a_write("UPDATE orders SET total = 1999 WHERE order_id = '1001'"), "already so")
 
 
 def test_a_write_of_too_many_rows_refuses(business: Business) -> None:
-    with business.load(a_write("UPDATE orders SET note = 'all'", more="rows = 2")) as catalogue:
-        with pytest.raises(Refused, match="would change 3 rows; at most 2"):
-            seen(catalogue)
+    refuses(business, a_write("UPDATE orders SET note = 'all'", more="rows = 2"), "would change 3 rows; at most 2")
 
 
 def test_a_constraint_refuses(business: Business) -> None:
-    with business.load(a_write("UPDATE orders SET total = -1 WHERE order_id = '1001'")) as catalogue:
-        with pytest.raises(Refused, match="database refuses"):
-            seen(catalogue)
-    with business.load(a_write("DELETE FROM customers WHERE customer_id = 1")) as catalogue:
-        with pytest.raises(Refused, match="database refuses"):
-            seen(catalogue)
+    refuses(business, a_write("UPDATE orders SET total = -1 WHERE order_id = '1001'"), "database refuses")
+    refuses(business, a_write("DELETE FROM customers WHERE customer_id = 1"), "database refuses")
 
 
 def test_a_second_write_sees_the_first(business: Business) -> None:
