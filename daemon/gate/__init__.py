@@ -1,1 +1,1 @@
-"""Objective checks that decide whether a reply leaves by itself: decide.py, then checks.py, verdict.py holds the closed lists."""
+"""Objective checks that decide whether a reply leaves by itself: decide.py, checks.py; verdict.py has the reasons."""

@@ -46,6 +46,8 @@ class Case:
     handler: Handler | None
     """None: no rule sent it to a handler."""
     proposal: Proposal
+    write_tools: frozenset[str] = frozenset()
+    """The tools that are writes: a refused one is told from a look-up that found nothing."""
     earned: Literal["off", "sampled", "on"] = "on"
     """The level that this category has earned; the lower of it and the category's `auto` counts."""
     charges: tuple[Charge, ...] = ()

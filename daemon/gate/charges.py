@@ -1,7 +1,7 @@
-"""What a reply would spend of which limit: the operator's money and count limits, and the caps on replies."""
+"""What a reply would spend of which limit: the operator's money and count limits, and the caps on replies (P7)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from daemon.config import Config, LimitConfig
 from daemon.store.limits import Charge
@@ -13,6 +13,7 @@ Scope = Callable[[str, str, str], str]
 _MONEY = re.compile(r"^\s*(\d+)(?:\.(\d{2}))?\s*([A-Z]{3})\s*$")
 SENDER_WINDOW = 3 * 3600
 TOTAL_WINDOW = 3600
+_INSTANT = 1
 
 
 def money(text: str) -> tuple[int, str]:
@@ -45,43 +46,64 @@ def declared(config: LimitConfig) -> Limit:
     )
 
 
-def charges(  # noqa: PLR0913 - what a limit may count by
+def charges(
     config: Config, handler: Handler | None, message: Message, proposal: Proposal, conversation: str, *, scope: Scope
 ) -> tuple[Charge, ...]:
-    """What this reply would spend, one charge a limit that it touches."""
-    limits = [*(declared(each) for each in config.limits.limit), *(handler.limits if handler else ())]
+    """What this reply would spend, one charge a limit that it touches, one a write for limits on single actions."""
+    own = handler.name if handler else ""
+    values = {
+        "sender": message.sender.address,
+        "conversation": conversation,
+        "handler": own,
+        "mailbox": message.mailbox,
+        "total": "*",
+    }
     found = [*_caps(config, message, scope)]
-    for limit in limits:
-        found += _of(limit, handler, message, proposal, conversation, scope)
+    for limit in (declared(each) for each in config.limits.limit):
+        found += _of(limit, limit.name, message, proposal, values, scope)
+    for limit in handler.limits if handler else ():
+        # two handlers may each have a limit `refunds`: they are two limits
+        found += _of(limit, f"{own}/{limit.name}", message, proposal, values, scope)
     return tuple(found)
 
 
 def _caps(config: Config, message: Message, scope: Scope) -> Iterator[Charge]:
     address = message.sender.address
     most = config.limits
-    yield Charge(name="replies-per-sender", scope=scope("replies-per-sender", "sender", address), window=SENDER_WINDOW, most_count=most.replies_per_sender)
-    yield Charge(name="replies-per-hour", scope=scope("replies-per-hour", "total", "*"), window=TOTAL_WINDOW, most_count=most.replies_per_hour)
+    yield Charge(
+        name="replies-per-sender",
+        scope=scope("replies-per-sender", "sender", address),
+        window=SENDER_WINDOW,
+        most_count=most.replies_per_sender,
+    )
+    yield Charge(
+        name="replies-per-hour",
+        scope=scope("replies-per-hour", "total", "*"),
+        window=TOTAL_WINDOW,
+        most_count=most.replies_per_hour,
+    )
 
 
-def _of(  # noqa: PLR0913 - as `charges`
-    limit: Limit, handler: Handler | None, message: Message, proposal: Proposal, conversation: str, scope: Scope
+def _of(
+    limit: Limit, name: str, message: Message, proposal: Proposal, values: dict[str, str], scope: Scope
 ) -> Iterator[Charge]:
-    writes = [write for write in proposal.writes if limit.tool in (None, write.tool)]
+    writes = [write for write in proposal.writes if limit.tool in {None, write.tool}]
     if limit.tool is not None and not writes:
         return
-    value = {
-        "action": limit.tool or "*",
-        "sender": message.sender.address,
-        "conversation": conversation,
-        "handler": handler.name if handler else "",
-        "mailbox": message.mailbox,
-        "total": "*",
-    }[limit.per]
-    yield Charge(
-        name=limit.name,
-        scope=scope(limit.name, limit.per, value),
-        window=limit.window,
-        count=max(1, len(writes)) if limit.tool else 1,
+    if limit.per != "action":
+        yield _charge(limit, name, writes, scope(name, limit.per, values[limit.per]), limit.window)
+        return
+    for ordinal, write in enumerate(writes):
+        # a scope of its own and no window: nothing adds up to a single action
+        yield _charge(limit, name, [write], scope(name, "action", f"{message.id}:{ordinal}"), _INSTANT)
+
+
+def _charge(limit: Limit, name: str, writes: Sequence[StagedWrite], scope: str, window: int) -> Charge:
+    return Charge(
+        name=name,
+        scope=scope,
+        window=window,
+        count=len(writes) if limit.tool else 1,
         amount=sum(_amount(write, limit) for write in writes),
         most_count=limit.count,
         most_amount=limit.amount,
@@ -89,7 +111,13 @@ def _of(  # noqa: PLR0913 - as `charges`
 
 
 def _amount(write: StagedWrite, limit: Limit) -> int:
-    """Minor units; money in another currency than the limit's counts as more than any limit."""
-    if write.amount is None or limit.amount is None:
+    """Minor units. Where a limit on money can't be compared with a write, the write is more than it allows.
+
+    That is so for another currency, and for a write of the limit's own tool that says no amount. A write of another
+    tool without an amount has nothing to do with money.
+    """
+    if limit.amount is None:
         return 0
-    return write.amount if write.currency == limit.currency else limit.amount + 1
+    if write.amount is None:
+        return limit.amount + 1 if limit.tool else 0
+    return abs(write.amount) if write.currency == limit.currency else limit.amount + 1
