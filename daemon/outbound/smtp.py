@@ -6,12 +6,14 @@ fails before that dot is a certain non-delivery; a missing answer after it is `U
 
 import asyncio
 import contextlib
+import functools
 import os
 import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.config import SmtpConfig, is_loopback
@@ -50,7 +52,6 @@ class Submission:
         self._password = password
         self._final = max(config.timeout, final)
         self._tls = None if config.tls == "none" else _tls(config)
-        self._resolver: ThreadPoolExecutor | None = None
         if config.user and config.tls == "none" and not is_loopback(config.host):
             raise Permanent("The SMTP password would cross the network in clear. Set smtp.tls to starttls or implicit.")
 
@@ -118,9 +119,7 @@ class Submission:
             OSError: no address of the server accepts a connection.
         """
         loop = asyncio.get_running_loop()
-        if self._resolver is None:
-            self._resolver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="smtp-resolve")
-        found = await loop.run_in_executor(self._resolver, _resolve, self.config.host, self.config.port)
+        found = await loop.run_in_executor(_resolver(), _resolve, self.config.host, self.config.port)
         failed: OSError = OSError("the name has no address")
         for family, kind, protocol, _, target in found:
             sock = socket.socket(family, kind, protocol)
@@ -291,11 +290,24 @@ def _told(error: BaseException) -> str:
 
 def _tls(config: SmtpConfig) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+        written = config.ca_file.stat().st_mtime_ns if config.ca_file else 0
+        return _context(config.ca_file, written)
     except OSError as error:
         raise Permanent(
             f"smtp.ca_file {config.ca_file} can't be used: {error}. Correct the path or the file."
         ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _context(ca_file: Path | None, _written: int) -> ssl.SSLContext:
+    """Kept, since reading the system's certificates takes some 20 ms; a file that was written anew is read anew."""
+    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+
+
+@functools.cache
+def _resolver() -> ThreadPoolExecutor:
+    """The one thread that looks up names."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="smtp-resolve")
 
 
 def _resolve(
