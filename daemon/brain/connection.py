@@ -41,9 +41,13 @@ class Connection:
     async def start(self) -> None:
         """Load the SDK (seconds of CPU) in a thread of its own, so that nothing else waits for it."""
         async with self._opening:
-            if self._client is None:
-                with ThreadPoolExecutor(1, thread_name_prefix="anthropic-sdk") as executor:
-                    self._client = await asyncio.get_running_loop().run_in_executor(executor, self._open)
+            if self._client is not None:
+                return
+            executor = ThreadPoolExecutor(1, thread_name_prefix="anthropic-sdk")
+            try:
+                self._client = await asyncio.get_running_loop().run_in_executor(executor, self._open)
+            finally:
+                executor.shutdown(wait=False)
 
     async def close(self) -> None:
         """Close the connections."""
