@@ -276,7 +276,8 @@ def test_what_is_already_there_is_never_overwritten(tmp_path: Path) -> None:
         ("Bestell-Nr. 10234.", ["10234"]),
         ("die Bestellnummer lautet 10234", ["10234"]),
         ("Auftragsnr. 10234", ["10234"]),
-        ("orders 12345, 23456 and 34567", ["12345", "23456", "34567"]),
+        ("orders 12345 and 23456", ["12345", "23456"]),
+        ("order 12345, 10437 Berlin", ["12345"]),
         ("order placed on 12/11/2026, number 10234", ["10234"]),
         ("order 12345 and I live in 10437 Berlin", ["12345"]),
         ("my order of 1500 €", []),
@@ -309,3 +310,20 @@ def test_no_other_package_repeats_a_sentence_of_a_sample_mail() -> None:
             if path.suffix in {".py", ".toml", ".md", ".txt"}:
                 source = path.read_text(encoding="utf-8").lower()
                 assert not [sentence for sentence in long if sentence in source], path
+
+
+def test_the_independent_mails_are_sixty_of_each_kind_and_twice_as_many_of_none() -> None:
+    seen: set[str] = set()
+    counts = {}
+    for path in sorted((ROOT / "tests/mails/independent").glob("*.toml")):
+        letters = tomllib.loads(path.read_text(encoding="utf-8"))["mail"]
+        counts[path.stem] = len(letters)
+        for letter in letters:
+            assert letter["category"] == path.stem
+            assert letter["language"] in {"en", "de"}
+            assert letter.get("order_id", "") in letter["subject"] + letter["text"]
+            assert letter["text"] not in seen
+            seen.add(letter["text"])
+    assert counts.pop("other") == 120
+    assert set(counts.values()) == {60}
+    assert len(counts) == 9
