@@ -121,3 +121,7 @@ def table() -> str:
         members = f" Members: {', '.join(f'`{member}`' for member in variable.members)}." if variable.members else ""
         lines.append(f"| {name} | {variable.type} | {variable.meaning}.{members} |")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201 - what `docs/rules.md` holds
