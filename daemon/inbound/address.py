@@ -1,0 +1,196 @@
+"""Reads address fields as strictly as an identity needs: mailboxes, groups, and what only looks like one (RFC 5322)."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from daemon.inbound import charset
+from daemon.inbound.mime import uncomment
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\\.|[<>,;:"]|[^<>,;:"\\]+|\\', re.DOTALL)
+_LOCAL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:@\"\\]{1,128}")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_IN_NAME = re.compile(r"[^\s<>\"'(),;:@]{1,128}@[^\s<>\"'(),;:@]{1,255}")
+_LIMIT = 16_384
+_MAX_DOMAIN = 253
+
+_CONFUSABLE = str.maketrans(
+    "авеёкмнорстухіїјѕԁԛԝһӏαβεικνορτυχοɑɡıℓ０１ⅼƅ",
+    "abeekmhopctyxiijsdqwhlabeikvoptuxoagil01lb",
+)
+"""Letters that look like Latin ones (from Unicode's confusables.txt, the part that occurs in registered domains)."""
+_FIGURES = str.maketrans("0135", "oles")
+_CLOSE = 6
+"""Domains of ours from this length on are also compared by one changed letter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """One mailbox of an address field."""
+
+    address: str
+    """Normalised; empty when it is no address that mail could go to."""
+    name: str = ""
+    """Display name, decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """An address field."""
+
+    mailboxes: tuple[Mailbox, ...] = ()
+    clean: bool = True
+    """Plain mailboxes only: no group, nothing left over, nothing ambiguous."""
+
+
+def read(value: str) -> Addresses:
+    """Read an address field; never fails."""
+    found: list[Mailbox] = []
+    clean = len(value) <= _LIMIT
+    outside: list[str] = []
+    angles: list[str] = []
+    inside = False
+    for token in [*_TOKEN.findall(uncomment(value[:_LIMIT])), ","]:
+        if token in {",", ";"} and not inside:
+            clean = _add(found, outside, angles) and clean and token == ","
+            outside, angles = [], []
+        elif token == ":" and not inside:
+            outside, clean = [], False  # a group begins (RFC 5322 section 3.4)
+        elif token == "<" and not inside:
+            inside = True
+            angles.append("")
+        elif token == ">" and inside:
+            inside = False
+        elif inside:
+            angles[-1] += token
+        else:
+            outside.append(token)
+    return Addresses(mailboxes=tuple(found), clean=clean and not inside)
+
+
+def _add(found: list[Mailbox], outside: list[str], angles: list[str]) -> bool:
+    """Add what stood between two commas; False when it is not simply a mailbox."""
+    text = "".join(outside).strip()
+    if not angles:
+        if not text:
+            return True
+        address = normalise(text)
+        found.append(Mailbox(address=address))
+        return bool(address)
+    route, colon, rest = angles[0].partition(":")  # a source route is obsolete and ignored (RFC 5322 section 4.4)
+    address = normalise(rest if colon and route.lstrip().startswith("@") else angles[0])
+    found.append(Mailbox(address=address, name=_name(text)))
+    return bool(address) and len(angles) == 1
+
+
+def _name(text: str) -> str:
+    if len(text) > 1 and text.startswith('"') and text.endswith('"'):
+        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+    return " ".join(charset.words(text).split())
+
+
+def normalise(text: str) -> str:
+    """An addr-spec in the form that we compare and bind: lower case, the domain as A-labels; empty when it is none.
+
+    Quoted local parts and address literals are refused: no customer has one, and they are how parsers are fooled.
+    """
+    local, at, domain = text.strip().rpartition("@")
+    if not at or not _LOCAL.fullmatch(local):
+        return ""
+    try:
+        ascii_domain = alabels(domain.strip().rstrip("."))
+    except ValueError:
+        return ""
+    return f"{unicodedata.normalize('NFC', local).lower()}@{ascii_domain}" if ascii_domain else ""
+
+
+def alabels(domain: str) -> str:
+    """A domain in lower-case A-labels (RFC 5890); empty when it is none.
+
+    Raises:
+        ValueError: it can't be written as A-labels.
+    """
+    if not domain.isascii():
+        import idna
+
+        try:
+            domain = idna.encode(domain, uts46=True).decode("ascii")
+        except (UnicodeError, IndexError) as error:
+            raise ValueError(str(error)) from error
+    domain = domain.lower()
+    labels = domain.split(".")
+    if len(domain) > _MAX_DOMAIN or not all(_LABEL.fullmatch(label) for label in labels):
+        return ""
+    return domain
+
+
+def domain_of(address: str) -> str:
+    """What stands right of the last @."""
+    return address.rpartition("@")[2]
+
+
+def look_alike(sender: Mailbox, ours: Iterable[str]) -> str:
+    """Why this sender may be taken for somebody else, in words; empty when nothing speaks for it.
+
+    Args:
+        sender: the mailbox of From.
+        ours: our own addresses, whose domains are worth imitating.
+    """
+    for other in _IN_NAME.findall(sender.name):
+        if normalise(other) and normalise(other) != sender.address:
+            return f"the display name holds another address than {sender.address}"
+    domain = domain_of(sender.address)
+    shown = _ulabels(domain)
+    if shown != domain and any(_mixed(label) for label in shown.split(".")):
+        return f"the domain {domain} mixes or imitates Latin letters"
+    for own in {domain_of(address) for address in ours}:
+        if domain == own or domain.endswith("." + own) or own.endswith("." + domain):
+            continue
+        if _skeleton(shown) == _skeleton(own) or (len(own) >= _CLOSE and _one_apart(domain, own)):
+            return f"the domain {domain} looks like our {own}"
+    return ""
+
+
+def _ulabels(domain: str) -> str:
+    if "xn--" not in domain:
+        return domain
+    import idna
+
+    try:
+        return idna.decode(domain)
+    except (UnicodeError, IndexError):
+        return domain
+
+
+def _mixed(label: str) -> bool:
+    """Whether a label has letters of several scripts, or is wholly made of letters that look Latin."""
+    if label.isascii():
+        return False
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in label if letter.isalpha()}
+    if "LATIN" in scripts and scripts & {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}:
+        return True
+    return label.translate(_CONFUSABLE).isascii()
+
+
+def _skeleton(domain: str) -> str:
+    plain = unicodedata.normalize("NFKD", domain.translate(_CONFUSABLE))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return plain.translate(_FIGURES).replace("rn", "m").replace("vv", "w").replace("i", "l").replace("-", "")
+
+
+def _one_apart(left: str, right: str) -> bool:
+    """Whether one letter was changed, added, dropped or swapped with its neighbour."""
+    if abs(len(left) - len(right)) > 1:
+        return False
+    start = next(
+        (at for at, (one, other) in enumerate(zip(left, right, strict=False)) if one != other),
+        min(len(left), len(right)),
+    )
+    one, other = left[start:], right[start:]
+    return (
+        one[1:] == other[1:]
+        or one[1:] == other
+        or one == other[1:]
+        or (one[:2] == other[1::-1] and one[2:] == other[2:])
+    )

@@ -1,0 +1,138 @@
+"""Decides what is known of who sent a mail, from the Authentication-Results of a server that we trust (RFC 8601)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemon.inbound.address import alabels, domain_of
+from daemon.inbound.mime import Field, uncomment
+from handlers.contract import Verdict
+
+_LMTP = re.compile(r"\bwith\s+(?:utf8)?lmtps?a?\b", re.IGNORECASE)
+_SEPARATOR = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^;"])++)', re.DOTALL)
+_PAIR = re.compile(
+    r'(?<![\w-])([a-z][\w-]*+(?:\s*+[./]\s*+[\w-]++)?)\s*+=\s*+((?:"(?:[^"\\]|\\.)*+"|[^\s;"])++)',
+    re.IGNORECASE | re.DOTALL,
+)
+_LIMIT = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One method's result."""
+
+    method: str
+    value: str
+    properties: dict[str, str]
+    """`header.d` to its value, lower case names."""
+
+
+def authenticate(fields: Sequence[Field], sender: str, trust: Sequence[str]) -> tuple[Verdict, str]:
+    """The verdict on a single, well-formed From address, and why in words.
+
+    Alignment is relaxed in a narrower sense than RFC 7489 section 3.1.1: the authenticated domain is the From domain,
+    a parent or a subdomain of it. We don't guess organisational domains from a list of public suffixes, so two sisters
+    (`a.shop.example` for `b.shop.example`) are not aligned unless the server itself says `dmarc=pass`.
+
+    Args:
+        fields: the mail's fields from the top.
+        sender: normalised address of From.
+        trust: authserv-ids whose results we believe.
+    """
+    believed = {name.lower() for name in trust}
+    if not believed:
+        return "unverified", "no server is trusted to authenticate: `trust` is empty"
+    domain = domain_of(sender)
+    if not domain:
+        return "unverified", "From holds no usable address"
+    found = _topmost(fields, believed)
+    if found is None:
+        return "unverified", f"no Authentication-Results by {', '.join(sorted(believed))} above the topmost Received"
+    server, results = found
+    return _judge(server, results, domain)
+
+
+def _topmost(fields: Sequence[Field], believed: set[str]) -> tuple[str, list[Result]] | None:
+    """The first field by a trusted server that the sender can't have written.
+
+    What stands below the Received field of our border server is the sender's word, whatever it says (RFC 8601
+    section 5). Above it stand only our own servers' fields; LMTP hops among them are ours, since nobody speaks LMTP to
+    us from outside.
+    """
+    for field in fields:
+        if field.name == "received" and not _LMTP.search(uncomment(field.value[:_LIMIT])):
+            return None
+        if field.name == "authentication-results" and (read := results(field.value)) and read[0] in believed:
+            return read
+    return None
+
+
+def results(value: str) -> tuple[str, list[Result]] | None:
+    """The authserv-id and the results of an Authentication-Results field; None when it is not one (RFC 8601 section 2.2)."""
+    if len(value) > _LIMIT:
+        return None
+    pieces = [piece.strip() for piece in _SEPARATOR.findall(uncomment(value))]
+    identity = pieces[0].split() if pieces else []
+    if not identity or "=" in pieces[0]:
+        return None
+    found = []
+    for piece in pieces[1:]:
+        pairs = _PAIR.findall(piece)
+        if not pairs:
+            continue
+        (method, outcome), *rest = pairs
+        properties: dict[str, str] = {}
+        for name, text in rest:
+            properties.setdefault("".join(name.lower().split()), _unquote(text))
+        found.append(
+            Result(
+                method=method.partition("/")[0].strip().lower(), value=_unquote(outcome).lower(), properties=properties
+            )
+        )
+    return _unquote(identity[0]).lower(), found
+
+
+def _unquote(text: str) -> str:
+    """A value without quotes; one that is quoted only in part (`"a;b"@c`) is left as it is and will match nothing."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return text
+
+
+def _judge(server: str, found: list[Result], domain: str) -> tuple[Verdict, str]:
+    dmarc = [result for result in found if result.method == "dmarc"]
+    if any(result.value == "fail" for result in dmarc):
+        return "failed", f"dmarc=fail by {server}"
+    if dmarc and all(
+        result.value == "pass" and _domain(result.properties.get("header.from", domain)) == domain for result in dmarc
+    ):
+        return "verified", f"dmarc=pass by {server}"
+    for result in found:
+        if result.value != "pass" or result.method not in {"dkim", "spf"}:
+            continue
+        named = _named(result)
+        if named and aligned(named, domain):
+            return "verified", f"{result.method}=pass for {named} by {server}"
+    told = ", ".join(f"{result.method}={result.value}"[:40] for result in found[:5]) or "nothing"
+    return "unverified", f"{server} says {told}: no aligned pass for {domain}"
+
+
+def _named(result: Result) -> str:
+    """The domain that a passing method speaks for; empty when it names none."""
+    if result.method == "dkim":
+        return _domain(result.properties.get("header.d") or result.properties.get("header.i", ""))
+    return _domain(result.properties.get("smtp.mailfrom", ""))  # HELO alone identifies a host, not a sender
+
+
+def _domain(value: str) -> str:
+    try:
+        return alabels(value.rpartition("@")[2].rstrip("."))
+    except ValueError:
+        return ""
+
+
+def aligned(authenticated: str, domain: str) -> bool:
+    """Whether one of the two domains is, or is above, the other; a top-level domain is above nothing."""
+    if "." not in authenticated or "." not in domain:
+        return False
+    return authenticated == domain or authenticated.endswith("." + domain) or domain.endswith("." + authenticated)

@@ -1,0 +1,323 @@
+"""Knows the mail that must never be answered: automatic mail, bounces, lists, our own (RFC 3834, RFC 5230; promise P3)."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from daemon import marks
+from daemon.gate.verdict import Reason
+from daemon.inbound.arrival import Envelope
+from daemon.inbound.mime import Part, parameterised, uncomment
+from daemon.inbound.parse import CONTROL_FIELDS, is_report
+from handlers.contract import Message
+
+MAX_HOPS = 30
+
+Found = tuple[Reason, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that the rules below look at."""
+
+    message: Message
+    root: Part
+    envelope: Envelope
+    addresses: frozenset[str]
+    """Addresses of this mailbox."""
+    own_addresses: frozenset[str]
+    """Addresses of all our mailboxes."""
+    own_lists: frozenset[str]
+    mark_key: bytes
+
+    def all(self, name: str) -> list[str]:
+        return self.root.all(name)
+
+    @property
+    def through_own_list(self) -> bool:
+        """Every list that the mail came through is a group address of ours."""
+        lists = [_list_id(value) for value in self.all("list-id")]
+        return bool(lists) and all(name in self.own_lists for name in lists)
+
+
+_MACHINES = frozenset({"mailer-daemon", "mailerdaemon", "postmaster", "mail-daemon", "mdaemon"})
+_NO_REPLY = re.compile(
+    r"(?:.*[._+-])?(?:no|not|dont|do-not|do_not|do\.not|donot|never)[._-]?(?:reply|answer|respond|antworten)(?:[._+-].*)?|nicht[._-]?antworten|ne-?pas-?repondre|noreply.*"
+)
+_LIST_MACHINE = re.compile(
+    r"owner-.*|.*-owner|.*-request|.*-bounces?|bounces?(?:[._+=-].*)?|.*-bounces?[+=].*|listserv|majordomo|mailman"
+)
+_REWRITTEN = ("srs0", "srs1", "prvs=", "btv1=", "msprvs1=")
+"""Envelope senders that stand for a person's address: forwarding (SRS) and bounce tags (BATV)."""
+
+_ABSENT = (
+    "out of office",
+    "out of the office",
+    "out-of-office",
+    "ooo",
+    "autoreply",
+    "auto-reply",
+    "auto reply",
+    "auto response",
+    "auto-response",
+    "automatic reply",
+    "automated reply",
+    "automated response",
+    "automatic response",
+    "autoresponse",
+    "vacation",
+    "vacation reply",
+    "away from the office",
+    "on vacation",
+    "automatische antwort",
+    "automatische rückantwort",
+    "automatische abwesenheitsnachricht",
+    "abwesenheitsnotiz",
+    "abwesenheitsnachricht",
+    "abwesenheitsassistent",
+    "abwesenheit",
+    "abwesend",
+    "nicht im büro",
+    "réponse automatique",
+    "message d'absence",
+    "absence du bureau",
+    "absent du bureau",
+    "en congé",
+    "respuesta automática",
+    "fuera de la oficina",
+    "ausente de la oficina",
+    "risposta automatica",
+    "fuori sede",
+    "fuori ufficio",
+    "resposta automática",
+    "automatisch antwoord",
+    "afwezigheidsbericht",
+    "afwezig",
+    "autosvar",
+    "automatiskt svar",
+    "automatisk svar",
+    "frånvaro",
+    "automaattinen vastaus",
+    "odpowiedź automatyczna",
+    "automatická odpověď",
+    "otomatik yanıt",
+    "автоответ",
+    "автоматический ответ",
+    "自動返信",
+    "自動応答",
+    "自动回复",
+    "自动答复",
+    "자동 회신",
+)
+_OPENINGS = (
+    "automatic reply to ",
+    "automatische antwort auf ",
+    "auto: ",
+    "réponse automatique à ",
+    "respuesta automática a ",
+)
+_FAILED = (
+    "undelivered mail returned to sender",
+    "undeliverable:",
+    "undeliverable mail",
+    "mail delivery failed",
+    "mail delivery failure",
+    "mail delivery subsystem",
+    "delivery status notification",
+    "delivery failure",
+    "delivery has failed",
+    "returned mail:",
+    "failure notice",
+    "message undeliverable",
+    "unzustellbar:",
+    "unzustellbare nachricht",
+    "nachricht unzustellbar",
+    "nicht zugestellt:",
+    "non remis :",
+    "échec de la remise",
+    "no se puede entregar:",
+    "devolución de correo",
+)
+_DMARC_SUBJECT = re.compile(r"^\[?(?:preview\] )?report domain: \S+ submitter: ", re.IGNORECASE)
+
+
+def automatic(case: Case) -> Found | None:
+    """The first rule that says that this mail must not be answered, with what it saw; None: a person may have written it."""
+    return next((found for rule in _RULES if (found := rule(case))), None)
+
+
+def _own_mail(case: Case) -> Found | None:
+    if case.mark_key and marks.ours(case.mark_key, case.message.message_id):
+        return Reason.OWN_MAIL, "the Message-ID is one of ours"
+    if case.mark_key and any(marks.our_token(case.mark_key, token) for token in case.all(marks.LOOP_HEADER.lower())):
+        return Reason.LOOP, "it carries our loop token: a mail of ours came back"
+    sender = untagged(case.message.sender.address)
+    if sender and sender in case.own_addresses | case.addresses:
+        return Reason.OWN_MAIL, "From is an address of ours"
+    return None
+
+
+def _report(case: Case) -> Found | None:
+    """Reports have a type of their own, whoever sends them (RFC 6522)."""
+    root = case.root
+    if root.content_type == "multipart/report" or any(is_report(part) for part in root.children):
+        kind = root.parameters.get("report-type", "").lower()
+        if kind == "delivery-status" or any(part.content_type == "message/delivery-status" for part in root.children):
+            return Reason.BOUNCE, "a delivery status notification (RFC 3464)"
+        return Reason.AUTOMATIC, f"a report of type {kind[:40] or 'unknown'} (RFC 6522)"
+    if root.content_type.startswith("application/tlsrpt") or case.all("tls-report-domain"):
+        return Reason.AUTOMATIC, "a TLS report (RFC 8460)"
+    if _DMARC_SUBJECT.match(case.message.subject):
+        return Reason.AUTOMATIC, "a DMARC report (RFC 7489 section 7.2.1.1)"
+    if case.all("x-failed-recipients"):
+        return Reason.BOUNCE, "X-Failed-Recipients names whom it did not reach"
+    return None
+
+
+def _says_so(case: Case) -> Found | None:
+    """Fields by which automatic mail says that it is."""
+    for value in case.all("auto-submitted"):
+        keyword = parameterised(value)[0]
+        if keyword != "no":
+            return Reason.AUTOMATIC, f"Auto-Submitted: {keyword[:40]} (RFC 3834)"
+    for value in case.all("x-auto-response-suppress"):
+        told = {token.strip().lower() for token in uncomment(value).split(",")}
+        if told & {"all", "oof", "autoreply"}:
+            return Reason.AUTOMATIC, "X-Auto-Response-Suppress asks for no automatic answer"
+    for name in (
+        "x-autoreply",
+        "x-autorespond",
+        "x-autoreply-from",
+        "x-fc-machinegenerated",
+        "x-ms-exchange-inbox-rules-loop",
+    ):
+        for value in case.all(name):
+            if value.strip().lower() not in {"no", "false", "0"}:
+                return Reason.AUTOMATIC, f"it carries {name}"
+    for value in case.all("x-loop"):
+        if not value.strip().lower().startswith(CONTROL_FIELDS):
+            return Reason.LOOP, "it carries X-Loop"
+    return None
+
+
+def _null_path(case: Case) -> Found | None:
+    """What has no return path wants no answer (RFC 5321 section 4.5.5)."""
+    if case.envelope.mail_from == "":
+        return Reason.BOUNCE, "MAIL FROM was the null reverse-path"
+    if any("".join(uncomment(value).split()) == "<>" for value in case.all("return-path")):
+        return Reason.BOUNCE, "Return-Path is <>"
+    return None
+
+
+def _machine_sender(case: Case) -> Found | None:
+    for address in _senders(case):
+        local = address.rpartition("@")[0]
+        if local.startswith(_REWRITTEN):
+            continue
+        if local in _MACHINES:
+            return Reason.BOUNCE, f"the sender is {local}"
+        if _NO_REPLY.fullmatch(local):
+            return Reason.AUTOMATIC, "the sender wants no reply"
+        if case.through_own_list:
+            continue
+        if _LIST_MACHINE.fullmatch(local) or any(own.replace("@", "=") in local for own in case.addresses):
+            return Reason.BULK, "the sender is a list or bounce address"
+    return None
+
+
+def _senders(case: Case) -> Iterator[str]:
+    """From, Sender and the envelope's sender, lower case."""
+    yield case.message.sender.address
+    for value in (*case.all("sender"), *case.all("return-path"), case.envelope.mail_from or ""):
+        yield value.rpartition("<")[2].partition(">")[0].strip().lower()[:320]
+
+
+def _subject(case: Case) -> Found | None:
+    """Answering machines that say so in the subject only."""
+    subject = case.message.subject.lower().replace("’", "'").lstrip("[(*- ")
+    if subject.startswith(_FAILED):
+        return Reason.BOUNCE, "the subject is that of a bounce"
+    if subject.startswith(_OPENINGS) or any(_announces(subject, phrase) for phrase in _ABSENT):
+        return Reason.AUTOMATIC, "the subject is that of an automatic answer"
+    return None
+
+
+def _announces(subject: str, phrase: str) -> bool:
+    """The phrase alone or before a colon, dash or bracket: `Out of office hours?` is a person's question."""
+    rest = subject[len(phrase) :].lstrip() if subject.startswith(phrase) else "x"
+    return not rest or rest[0] in ":;-–—)]!.(（：*|/"
+
+
+def _bulk(case: Case) -> Found | None:
+    if case.through_own_list:
+        return None
+    for value in case.all("precedence"):
+        if (told := uncomment(value).strip().lower()) in {"bulk", "list", "junk", "auto_reply"}:
+            return (Reason.AUTOMATIC if told == "auto_reply" else Reason.BULK), f"Precedence: {told}"
+    name = next((field.name for field in case.root.fields if field.name.startswith("list-")), None)
+    return (Reason.BULK, f"it carries {name} (RFC 2369, RFC 2919)") if name else None
+
+
+def _calendar(case: Case) -> Found | None:
+    """Somebody accepted or declined; an invitation is a person's mail (RFC 5546)."""
+    for part in case.root.walk():
+        if part.content_type == "text/calendar" and part.parameters.get("method", "").lower() in {
+            "reply",
+            "refresh",
+            "declinecounter",
+        }:
+            return Reason.AUTOMATIC, "an answer to a calendar invitation"
+    return None
+
+
+def _hops(case: Case) -> Found | None:
+    hops = len(case.all("received"))
+    return (Reason.LOOP, f"it came over {hops} hops") if hops > MAX_HOPS else None
+
+
+def _spam(case: Case) -> Found | None:
+    for name, flag in (("x-spam-flag", "yes"), ("x-spam", "yes"), ("x-spam-status", "yes")):
+        if any(value.strip().lower().partition(",")[0].strip() == flag for value in case.all(name)):
+            return Reason.SPAM, f"the filter says {name}: yes"
+    return None
+
+
+def _not_addressed(case: Case) -> Found | None:
+    """Blind copies and lists that hide what they are (RFC 5230 section 4.5)."""
+    if case.through_own_list:
+        return None
+    named: set[str] = {*case.message.to, *case.message.cc}
+    for name in ("resent-to", "resent-cc"):
+        from daemon.inbound import address
+
+        named |= {mailbox.address for value in case.all(name) for mailbox in address.read(value).mailboxes}
+    if case.addresses & {untagged(each) for each in named} or case.addresses & named:
+        return None
+    return Reason.NOT_ADDRESSED, "none of our addresses stands in To, Cc or Resent-To"
+
+
+def untagged(address: str) -> str:
+    """An address without its `+tag` (RFC 5233)."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}" if domain else address
+
+
+def _list_id(value: str) -> str:
+    text = uncomment(value).strip().lower()
+    return text.rpartition("<")[2].partition(">")[0].strip() if "<" in text else text
+
+
+_RULES: tuple[Callable[[Case], Found | None], ...] = (
+    _own_mail,
+    _report,
+    _says_so,
+    _null_path,
+    _machine_sender,
+    _subject,
+    _bulk,
+    _calendar,
+    _hops,
+    _spam,
+    _not_addressed,
+)
+"""In the order of how much they say."""
