@@ -1,0 +1,257 @@
+"""What a connection of a tool can't do, on the engine itself: past the parser, with the worst statement."""
+
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.fixtures.business import Business, bound, plain_url
+from tools.catalogue import load
+from tools.confine import Database, Deadline, Touched, connect
+from tools.located import Faults
+from tools.outcome import Failed, Refused
+from tools.read import read
+from tools.stage import stage
+from tools.statement import Statement
+
+READ = """
+[[tool]]
+name = "look"
+kind = "read"
+description = "Look."
+database = "shop"
+scope = "public"
+returns = ["it"]
+{more}
+statement = \"\"\"{statement}\"\"\"
+"""
+
+ESCAPES = [
+    "SELECT 1 AS it; DROP TABLE orders",
+    "COMMIT; DROP TABLE orders",
+    "ROLLBACK",
+    "DROP TABLE orders",
+    "ALTER TABLE orders ADD COLUMN x TEXT",
+    "CREATE TABLE loot (a TEXT)",
+    "CREATE VIEW loot AS SELECT * FROM customers",
+    "DELETE FROM orders",
+    "UPDATE orders SET total = 0",
+    "INSERT INTO orders (order_id, customer_id, status, total) VALUES ('9', 1, 'x', 0)",
+    "WITH gone AS (DELETE FROM orders RETURNING order_id) SELECT order_id AS it FROM gone",
+    "SELECT it INTO loot FROM (SELECT 1 AS it) x",
+    "TRUNCATE orders",
+    "VACUUM",
+    "EXPLAIN SELECT 1 AS it",
+    "ATTACH DATABASE '/tmp/x' AS x",
+    "DETACH DATABASE main",
+    "PRAGMA table_info(orders)",
+    "SELECT name AS it FROM pragma_table_info('orders')",
+    "SELECT sql AS it FROM sqlite_master",
+    "SELECT load_extension('x') AS it",
+    "SELECT writefile('/tmp/x', 'x') AS it",
+    "SELECT zeroblob(1000000000) AS it",
+    "WITH RECURSIVE n(it) AS (SELECT 1 UNION ALL SELECT it + 1 FROM n) SELECT it FROM n",
+    "SET ROLE postgres",
+    "SELECT set_config('app.sender', 'bob@example.com', true) AS it",
+    "SELECT pg_sleep(10) AS it",
+    "SELECT pg_read_file('/etc/passwd') AS it",
+    "SELECT lo_export(1, '/tmp/x') AS it",
+    "SELECT query_to_xml('select * from customers', true, true, '') AS it",
+    "SELECT dblink('x', 'select 1') AS it",
+    "COPY orders TO '/tmp/x'",
+    "DO $$BEGIN DROP TABLE orders; END$$",
+    "CALL something()",
+    "LISTEN x",
+    "MERGE INTO orders o USING items i ON o.order_id = i.order_id WHEN MATCHED THEN DELETE",
+    "SELECT * FROM orders WHERE order_id = {order_id}",
+    "SELECT order_id AS it FROM orders WHERE order_id = '%(order_id)s' OR %(order_id)s",
+    "SELECT order_id AS it FROM orders WHERE order_id = $1",
+    "SELECT order_id AS it FROM no_such_table",
+    "SELECT no_such_column AS it FROM orders",
+    "SELECT order_id AS it FROM orders WHERE order_id = ",
+    "/* nothing */",
+]
+
+
+@pytest.mark.parametrize("statement", ESCAPES)
+def test_a_read_that_is_more_than_a_query_is_a_fault_on_sqlite(sqlite_business: Business, statement: str) -> None:
+    with pytest.raises(Faults):
+        sqlite_business.load(READ.format(statement=statement, more=""))
+
+
+def test_a_read_that_is_more_than_a_query_is_a_fault_on_postgresql(postgres_business: Business) -> None:
+    for statement in ESCAPES:
+        with pytest.raises(Faults):
+            postgres_business.load(READ.format(statement=statement, more=""))
+
+
+def _raw(sql: str) -> Statement:
+    return Statement(source=sql, sql=sql, names=(), verb="select")
+
+
+@pytest.mark.parametrize("sql", [sql for sql in ESCAPES if not sql.startswith(("EXPLAIN", "/*"))])
+def test_the_engine_itself_denies_it_on_sqlite(sqlite_business: Business, sql: str, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    touched = Touched(read=frozenset({("orders", "order_id"), ("orders", "")}))
+    engine = connect(sqlite_business.database)
+    with pytest.raises((Failed, Refused)), engine.reading(touched, {}, Deadline(2)) as session:
+        session.fetch(_raw(sql), {}, 5)
+    assert sqlite_business.run("SELECT count(*), sum(total) FROM orders") == [(3, 7699)]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT note FROM orders", "SELECT email FROM customers", "SELECT upper(order_id) FROM orders"]
+)
+def test_a_column_table_or_function_that_was_not_proven_is_denied_on_sqlite(
+    sqlite_business: Business, sql: str
+) -> None:
+    touched = Touched(read=frozenset({("orders", "order_id"), ("orders", "")}))
+    engine = connect(sqlite_business.database)
+    with pytest.raises(Failed), engine.reading(touched, {}, Deadline(2)) as session:
+        session.fetch(_raw(sql), {}, 5)
+    with engine.reading(touched, {}, Deadline(2)) as session:
+        assert len(session.fetch(_raw("SELECT order_id FROM orders"), {}, 5)) == 3
+
+
+def test_the_engine_itself_denies_changes_on_postgresql(postgres_business: Business) -> None:
+    engine = connect(postgres_business.database)
+    for sql in (
+        *(
+            "SELECT 1; DROP TABLE orders",
+            "COMMIT; DROP TABLE orders",
+            "SELECT 1) TO STDOUT; COMMIT",
+            "DELETE FROM orders",
+        ),
+        *("WITH d AS (DELETE FROM orders RETURNING 1) SELECT * FROM d", "SELECT 1; COMMIT", "SELECT nextval('nope')"),
+    ):
+        with pytest.raises((Failed, Refused)), engine.reading(Touched(), {}, Deadline(2)) as session:
+            session.fetch(_raw(sql), {}, 5)
+    engine.close()
+    assert postgres_business.run("SELECT count(*) FROM orders") == [(3,)]
+
+
+def test_a_function_that_changes_rows_can_not_from_a_read_on_postgresql(postgres_business: Business) -> None:
+    postgres_business.run(
+        "CREATE FUNCTION sly() RETURNS int LANGUAGE sql AS 'DELETE FROM items RETURNING line'",
+    )
+    with (
+        postgres_business.load(READ.format(statement="SELECT sly() AS it", more="")) as catalogue,
+        pytest.raises(Failed, match="read-only transaction"),
+    ):
+        read(catalogue["look"], {}, bound(), catalogue)
+    assert postgres_business.run("SELECT count(*) FROM items") == [(4,)]
+
+
+HEAVY = """SELECT count(*) AS it FROM items a, items b, items c, items d, items e, items f, items g, items h,
+    items i, items j, items k, items l, items m, items n WHERE a.sku < b.sku || c.sku || n.sku || :conversation"""
+
+
+def test_a_query_is_cut_off_at_its_deadline(business: Business) -> None:
+    with business.load(READ.format(statement=HEAVY, more="deadline = 0.3")) as catalogue:
+        begun = time.monotonic()
+        with pytest.raises(Failed, match=r"longer than 0\.3 s"):
+            read(catalogue["look"], {}, bound(), catalogue)
+        assert time.monotonic() - begun < 1.5
+
+
+def test_a_write_does_not_wait_for_a_lock_past_its_deadline(business: Business) -> None:
+    tools = """
+[[tool]]
+name = "mark"
+kind = "write"
+description = "Mark."
+database = "shop"
+deadline = 0.3
+[[tool.step]]
+statement = "UPDATE customers SET city = 'x' WHERE email = :sender"
+"""
+    with business.load(tools) as catalogue:
+        if business.postgresql:
+            holder = psycopg.connect(plain_url(business.database.url))
+            holder.execute("SELECT 1 FROM customers FOR UPDATE")
+        else:
+            import sqlite3
+
+            holder = sqlite3.connect(business.database.url.removeprefix("sqlite:///"), isolation_level=None)  # type: ignore[assignment]
+            holder.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        with pytest.raises(Failed):
+            stage(catalogue["mark"], {}, bound(), catalogue)
+        assert time.monotonic() - begun < 1.5
+        holder.close()
+        assert stage(catalogue["mark"], {}, bound(), catalogue).changes
+
+
+def test_rows_and_bytes_are_capped_and_the_cut_is_told(business: Business) -> None:
+    statement = "SELECT order_id AS it FROM orders ORDER BY order_id"
+    with business.load(READ.format(statement=statement, more="rows = 2")) as catalogue:
+        rows = read(catalogue["look"], {}, bound(), catalogue)
+        assert (len(rows.rows), rows.truncated) == (2, True)
+    statement = "SELECT replace('" + "x" * 150 + "', 'x', 'yy') AS it FROM orders"
+    with business.load(READ.format(statement=statement, more="bytes = 700")) as catalogue:
+        rows = read(catalogue["look"], {}, bound(), catalogue)
+        assert (len(rows.rows), rows.truncated) == (2, True)
+    with (
+        business.load(READ.format(statement=statement, more="bytes = 256")) as catalogue,
+        pytest.raises(Failed, match="larger than 256 bytes"),
+    ):
+        read(catalogue["look"], {}, bound(), catalogue)
+
+
+@pytest.fixture
+def role(postgres_business: Business) -> Database:
+    """A role with column grants and a row policy, as docs/tools.md recommends."""
+    postgres_business.run(
+        "DROP ROLE IF EXISTS shop_reader",
+        "CREATE ROLE shop_reader LOGIN NOSUPERUSER NOBYPASSRLS",
+        "GRANT SELECT (order_id, customer_id, status) ON orders TO shop_reader",
+        "GRANT SELECT (customer_id, email) ON customers TO shop_reader",
+        "ALTER TABLE customers ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON customers TO shop_reader USING (email = current_setting('app.sender', true))",
+    )
+    return Database(name="shop", url=postgres_business.database.url.replace("postgres@", "shop_reader@"))
+
+
+def test_row_policies_know_the_sender_on_postgresql(postgres_business: Business, role: Database) -> None:
+    statement = "SELECT o.order_id AS it FROM orders o JOIN customers c USING (customer_id)"
+    (postgres_business.folder / "t.toml").write_text(READ.format(statement=statement, more=""))
+    with load(postgres_business.folder, {"shop": role}) as catalogue:
+        for sender, count in (("ana@example.com", 2), ("bob@example.com", 1), (None, 0), ("ana@example.com", 2)):
+            assert len(read(catalogue["look"], {}, bound(sender), catalogue).rows) == count
+    postgres_business.run("DROP OWNED BY shop_reader")
+
+
+def test_a_column_that_is_not_granted_is_a_fault_at_start_on_postgresql(
+    postgres_business: Business, role: Database
+) -> None:
+    (postgres_business.folder / "t.toml").write_text(READ.format(statement="SELECT total AS it FROM orders", more=""))
+    with pytest.raises(Faults, match="permission denied for table orders"):
+        load(postgres_business.folder, {"shop": role})
+    postgres_business.run("DROP OWNED BY shop_reader")
+
+
+def test_connections_that_the_server_closed_are_replaced_on_postgresql(postgres_business: Business) -> None:
+    with postgres_business.load() as catalogue:
+        assert read(catalogue["list_orders"], {}, bound(), catalogue).rows
+        postgres_business.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'triaged'"
+        )
+        time.sleep(0.1)
+        assert read(catalogue["list_orders"], {}, bound(), catalogue).rows
+
+
+@pytest.mark.parametrize("path", ["missing.db", "text.db"])
+def test_a_database_that_can_not_be_opened_is_one_fault(tmp_path: Path, path: str) -> None:
+    (tmp_path / "text.db").write_text("This is no database. " * 100)
+    (tmp_path / "t.toml").write_text(READ.format(statement="SELECT 1 AS it", more="") * 1)
+    with pytest.raises(Faults, match="can't be opened") as told:
+        load(tmp_path, {"shop": Database(name="shop", url=f"sqlite:///{tmp_path / path}")})
+    assert len(told.value.faults) == 1
+
+
+def test_a_server_that_does_not_answer_is_one_fault(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_text(READ.format(statement="SELECT 1 AS it", more=""))
+    with pytest.raises(Faults, match="can't be opened"):
+        load(tmp_path, {"shop": Database(name="shop", url="postgresql+psycopg://nobody@127.0.0.1:1/x")})
