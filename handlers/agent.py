@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from handlers import faults, propose
 from handlers.contract import (
@@ -67,7 +68,7 @@ class _Run:
 
     async def _again(self, recorded: Sequence[Turn]) -> Proposal | None:
         """Take up the turns of an earlier attempt; results that a later turn was shown are used as they are."""
-        for turn, later in zip(recorded, [*recorded[1:], None], strict=True):
+        for turn, later in zip_longest(recorded, recorded[1:]):
             proposal = await self._take(turn, shown=later.results if later else None, new=False)
             if proposal is not None:
                 return proposal

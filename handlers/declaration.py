@@ -22,7 +22,14 @@ def _seconds(value: object) -> object:
     return int(found.group(1)) * _SECONDS[found.group(2)]
 
 
+def _money(value: object) -> object:
+    if isinstance(value, str) and not _AMOUNT.match(value):
+        raise ValueError(f'{value!r} is not an amount. Write a number and a currency: "50.00 EUR"')
+    return value
+
+
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(gt=0)]
+Amount = Annotated[str, BeforeValidator(_money)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 
@@ -65,9 +72,7 @@ class LimitTable(Table):
     )
     window: Seconds = Field(description="Sliding: how far back is counted.")
     count: int | None = Field(default=None, ge=0, description="Replies, or calls of `tool`.")
-    amount: str | None = Field(
-        default=None, pattern=_AMOUNT.pattern, description='Money that `tool` moves: "50.00 EUR".'
-    )
+    amount: Amount | None = Field(default=None, description='Money that `tool` moves: "50.00 EUR".')
     tool: str | None = Field(
         default=None, description="Only writes of this tool; without it every automatic reply counts."
     )

@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -7,7 +6,8 @@ from tests.fixtures import desk
 from tools.catalogue import Catalogue
 
 
-@pytest.fixture
-def tools(tmp_path: Path) -> Iterator[Catalogue]:
-    with desk.build_catalogue(tmp_path) as catalogue:
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    """The shop's tools; one database serves all tests, since reads and staged writes change nothing."""
+    with desk.build_catalogue(tmp_path_factory.mktemp("desk")) as catalogue:
         yield catalogue
