@@ -145,7 +145,8 @@ class Reply:
     confidence: float | None = None
     """0 to 1, where the brain has a calibrated one; becomes `Proposal.confidence`."""
     opaque: Mapping[str, Any] = field(default_factory=dict)
-    """What the brain wants back unchanged with the next turn (thinking with its signature), as JSON; means nothing to anyone else."""
+    """What the brain wants back unchanged with the next turn (thinking with its signature), as JSON; nobody else reads
+    it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
