@@ -122,4 +122,5 @@ def _of_templates(handler: Handler | None, name: str, language: str) -> frozense
 def _written(template: str) -> str:
     """A template's fixed text, and the texts that its expressions choose from."""
     chosen = " ".join(text for code in _CODE.findall(template) for pair in _STRING.findall(code) for text in pair)
-    return f"{_CODE.sub(' ', template)}\n{chosen}"
+    fixed = _CODE.sub(lambda code: _FACT if code.group().startswith("{{") else " ", template)
+    return f"{fixed}\n{chosen}"

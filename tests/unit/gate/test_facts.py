@@ -95,6 +95,7 @@ HANDLER = Handler(
     templates={
         "status": "Order {{ order.id }} was shipped. You will have it within 14 days: https://shop.example/help."
         "{% if order.late %} We are sorry, here are 5 EUR. {% endif %}{{ 'Refunded' if order.back else '' }}",
+        "link": "See https://shop.example/t/{{ order.id }}/map?x=1 (\u20ac{{ order.total }}), #{{ order.id }}.",
         "status.de": "Bestellung {{ order.id }} wurde versandt.",
         "other": "Delivered in 30 days.",
     },
@@ -108,6 +109,13 @@ def test_what_the_operators_template_says_is_the_operators_word() -> None:
     )
     assert ungrounded(reply(text, template="status"), HANDLER) == ()
     assert ungrounded(reply("Bestellung {4711} wurde versandt.", template="status", language="de"), HANDLER) == ()
+
+
+def test_a_template_may_build_a_link_around_a_fact() -> None:
+    text = "See https://shop.example/t/{4711}/map?x=1 (\u20ac{19.99}), #{4711}."
+    assert ungrounded(reply(text, template="link"), HANDLER) == ()
+    assert ungrounded(reply(text.replace("shop.", "evil."), template="link"), HANDLER)
+    assert ungrounded(reply(text), HANDLER)
 
 
 @pytest.mark.parametrize(
