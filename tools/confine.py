@@ -61,13 +61,13 @@ class Touched:
     """The columns that a SELECT yields, in order."""
 
     def __or__(self, other: "Touched") -> "Touched":
-        """What both reach together; the columns of the first."""
+        """What both reach together; the columns are those of the first that has any."""
         return Touched(
             read=self.read | other.read,
             written=self.written | other.written,
             held=self.held | other.held,
             functions=self.functions | other.functions,
-            columns=self.columns,
+            columns=self.columns or other.columns,
         )
 
 

@@ -264,5 +264,8 @@ def _parameters(tool: Tool) -> Iterable[tuple[Key, str]]:
     ]
     if any(statement.verb != "select" for statement in reads):
         yield (), f"A read, guard or amount of `{tool.name}` changes rows. Only a step may; write a SELECT."
-    if any(step.verb == "select" for step in tool.steps):
-        yield ("step",), f"A step of `{tool.name}` is a SELECT. Write an INSERT, UPDATE or DELETE, or make it a guard."
+    for number in (number for number, step in enumerate(tool.steps) if step.verb == "select"):
+        yield (
+            ("step", number),
+            f"A step of `{tool.name}` is a SELECT. Write an INSERT, UPDATE or DELETE, or make it a guard.",
+        )

@@ -222,6 +222,8 @@ def _connect(url: str, mode: Literal["ro", "rw"], deadline: Deadline) -> sqlite3
             connection.setlimit(limit, value)
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # Making these two known counts as a change of the schema, which the authorizer would deny later.
+        connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()
         if mode == "ro":
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error:
