@@ -10,22 +10,25 @@ from tools.staged import StagedWrite
 
 Scope = Callable[[str, str, str], str]
 """Limit, what is counted together, its value → look-up value."""
-_MONEY = re.compile(r"^\s*(\d+)(?:\.(\d{2}))?\s*([A-Z]{3})\s*$")
+_MONEY = re.compile(r"^\s*(\d+)(?:\.(\d+))?\s*([A-Z]{3})\s*$")
 SENDER_WINDOW = 3 * 3600
 TOTAL_WINDOW = 3600
 _INSTANT = 1
 
 
 def money(text: str) -> tuple[int, str]:
-    """Read `"50.00 EUR"` as minor units and currency.
+    """Read `"50.00 EUR"` as minor units and currency, with as many digits as the currency has (ISO 4217).
 
     Raises:
         ValueError: it is not written like that.
     """
+    from babel.numbers import get_currency_precision
+
     found = _MONEY.match(text)
-    if not found:
+    digits = get_currency_precision(found.group(3)) if found else 0
+    if not found or len(found.group(2) or "") not in {0, digits}:
         raise ValueError(f'{text!r} is no amount. Write it as "50.00 EUR"')
-    return int(found.group(1)) * 100 + int(found.group(2) or 0), found.group(3)
+    return int(found.group(1) + (found.group(2) or "").ljust(digits, "0")), found.group(3)
 
 
 def declared(config: LimitConfig) -> Limit:

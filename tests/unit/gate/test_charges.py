@@ -107,7 +107,8 @@ def test_the_operators_own_limits_count_too() -> None:
 def test_amounts_are_read_as_minor_units() -> None:
     assert money("50.00 EUR") == (5000, "EUR")
     assert money(" 50 EUR ") == (5000, "EUR")
-    for text in ("50", "50,00 EUR", "-5 EUR", "5.0 EUR", "EUR 5"):
+    assert money("5000 JPY") == (5000, "JPY")
+    for text in ("5.00 JPY", "50", "50,00 EUR", "-5 EUR", "5.0 EUR", "EUR 5"):
         with pytest.raises(ValueError, match="Write it as"):
             money(text)
 
