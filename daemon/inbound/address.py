@@ -51,21 +51,21 @@ def read(value: str) -> Addresses:
     outside: list[str] = []
     angles: list[str] = []
     inside = False
-    for token in [*_TOKEN.findall(uncomment(value[:_LIMIT])), ","]:
-        if token in {",", ";"} and not inside:
-            clean = _add(found, outside, angles) and clean and token == ","
+    for sign in [*_TOKEN.findall(uncomment(value[:_LIMIT])), ","]:
+        if sign in {",", ";"} and not inside:
+            clean = _add(found, outside, angles) and clean and sign == ","
             outside, angles = [], []
-        elif token == ":" and not inside:
+        elif sign == ":" and not inside:
             outside, clean = [], False  # a group begins (RFC 5322 section 3.4)
-        elif token == "<" and not inside:
+        elif sign == "<" and not inside:
             inside = True
             angles.append("")
-        elif token == ">" and inside:
+        elif sign == ">" and inside:
             inside = False
         elif inside:
-            angles[-1] += token
+            angles[-1] += sign
         else:
-            outside.append(token)
+            outside.append(sign)
     return Addresses(mailboxes=tuple(found), clean=clean and not inside)
 
 

@@ -68,7 +68,7 @@ def _topmost(fields: Sequence[Field], believed: set[str]) -> tuple[str, list[Res
 
 
 def results(value: str) -> tuple[str, list[Result]] | None:
-    """The authserv-id and the results of an Authentication-Results field; None when it is not one (RFC 8601 section 2.2)."""
+    """The authserv-id and results of an Authentication-Results field; None for any other (RFC 8601 section 2.2)."""
     if len(value) > _LIMIT:
         return None
     pieces = [piece.strip() for piece in _SEPARATOR.findall(uncomment(value))]

@@ -7,11 +7,14 @@ import re
 # Codecs of Python that are charsets of mail. An allow-list: among the rest are compressors (zlib), quadratic ones
 # (punycode, idna) and some that carry characters past every filter (utf-7, unicode_escape).
 _CHARSETS = frozenset(
-    """ascii utf-8 utf-8-sig utf-16 utf-16-be utf-16-le utf-32 utf-32-be utf-32-le iso8859-1 iso8859-2 iso8859-3
-    iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-11 iso8859-13 iso8859-14 iso8859-15
-    iso8859-16 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp437 cp850 cp852 cp866 cp874 koi8-r
-    koi8-u koi8-t mac-roman mac-cyrillic mac-latin2 gb2312 gbk gb18030 hz big5 big5hkscs shift_jis cp932 euc_jp
-    iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_ext euc_kr cp949 johab iso2022_kr tis-620 ptcp154""".split()
+    (  # noqa: SIM905 - a list would be a page
+        "ascii utf-8 utf-8-sig utf-16 utf-16-be utf-16-le utf-32 utf-32-be utf-32-le iso8859-1 iso8859-2 "
+        "iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-11 "
+        "iso8859-13 iso8859-14 iso8859-15 iso8859-16 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 "
+        "cp1258 cp437 cp850 cp852 cp866 cp874 koi8-r koi8-u koi8-t mac-roman mac-cyrillic mac-latin2 gb2312 "
+        "gbk gb18030 hz big5 big5hkscs shift_jis cp932 euc_jp iso2022_jp iso2022_jp_1 iso2022_jp_2 "
+        "iso2022_jp_ext euc_kr cp949 johab iso2022_kr tis-620 ptcp154 "
+    ).split()
 )
 _MEANT = {
     "iso8859-1": "cp1252",
@@ -21,7 +24,7 @@ _MEANT = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
 }
-"""What senders mean in practice (WHATWG Encoding Standard, section 4.2): the superset decodes all that the named one does."""
+"""What senders mean in practice (WHATWG Encoding Standard 4.2): the superset decodes what the named one does."""
 
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _HEADER_LIMIT = 16_384
@@ -45,7 +48,7 @@ def decode(content: bytes, charset: str) -> tuple[str, bool]:
     # Text that is UTF-8 by accident does not exist beyond ASCII, so UTF-8 labelled as Latin-1 is recognised.
     for attempt in ("utf-8", name) if name == "cp1252" else (name, "utf-8"):
         try:
-            return content.decode(attempt or "utf-8"), name is not None and (attempt == name or name == "cp1252")
+            return content.decode(attempt or "utf-8"), name in {attempt, "cp1252"}
         except (UnicodeError, ValueError):
             continue
     return content.decode("cp1252", errors="replace"), False

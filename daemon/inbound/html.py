@@ -22,15 +22,16 @@ _SELECTOR = re.compile(r"[a-z]*[.#]?[\w-]+")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u034f\u2007"))
 """Fillers of preheaders; they hide words from filters too."""
 
-_RAW = frozenset(
-    {"script", "style", "title", "textarea", "noscript", "template", "xmp", "iframe", "noembed", "noframes"}
-)
+_RAW = frozenset({"script", "style", "title", "textarea", "template", "xmp", "iframe", "noembed", "noframes"})
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 )
 _BLOCK = frozenset(
-    """address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3
-    h4 h5 h6 header html li main nav ol p pre section summary table tbody tfoot thead tr ul""".split()
+    (  # noqa: SIM905 - a list would be a page
+        "address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer "
+        "form h1 h2 h3 h4 h5 h6 header html li main nav ol p pre section summary table tbody tfoot thead tr "
+        "ul "
+    ).split()
 )
 _SPACED = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol", "pre"})
 _SELF_CLOSING = frozenset({"p", "li", "td", "th", "tr", "dt", "dd", "option"})
@@ -66,46 +67,50 @@ def read(source: str) -> Page:
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str, str]]:
-    """("text", words, ""), ("open", tag, attributes) and ("close", tag, "") in order (WHATWG HTML section 13.2.5, simplified)."""
+    """("text", words, ""), ("open", tag, attributes), ("close", tag, "") in order (WHATWG HTML 13.2.5, simplified)."""
     at = 0
     quotes_closed = True
     while (start := source.find("<", at)) != -1:
         if start > at:
             yield "text", source[at:start], ""
-        if source.startswith("<!--", start):
-            end = source.find("-->", start + 2)
-            at = len(source) if end == -1 else end + 3
-        elif source[start + 1 : start + 2] in {"!", "?"}:
-            end = source.find(">", start)
-            at = len(source) if end == -1 else end + 1
-        elif not source[start + 1 : start + 3].lstrip("/")[:1].isalpha():
-            yield "text", "<", ""
-            at = start + 1
-        else:
-            found = _TAG.match(source, start) if quotes_closed else None
-            if found is None:
-                # An open quote swallows the rest once; from then on quotes are no longer honoured, which keeps it linear.
-                quotes_closed = False
-                found = _LOOSE_TAG.match(source, start)
-            if found is None:
-                return
-            slash, name, attributes = found.groups()
-            name = name.lower()
-            yield "close" if slash else "open", name, attributes
-            at = found.end()
-            if not slash and name in _RAW:
-                at = yield from _raw(source, name, at)
-    if at < len(source):
-        yield "text", source[at:], ""
+        if (skipped := _not_a_tag(source, start)) is not None:
+            text, at = skipped
+            yield "text", text, ""
+            continue
+        found = _TAG.match(source, start) if quotes_closed else None
+        if found is None:
+            # An open quote would swallow the rest; from here on quotes are not honoured, which keeps it linear.
+            quotes_closed = False
+            found = _LOOSE_TAG.match(source, start)
+        if found is None:
+            return
+        name, at = found.group(2).lower(), found.end()
+        yield "close" if found.group(1) else "open", name, found.group(3)
+        if name in _RAW and not found.group(1):
+            end = _end_of_raw(source, name, at)
+            if name == "style":
+                yield "style", source[at:end], ""
+            at = end
+    yield "text", source[at:], ""
 
 
-def _raw(source: str, name: str, at: int) -> Iterator[tuple[str, str, str]]:
-    """What stands in `<style>` and its like is not markup."""
+def _not_a_tag(source: str, start: int) -> tuple[str, int] | None:
+    """The text of, and the offset behind, a `<` that opens no tag: a comment, a declaration or a mere sign."""
+    if source.startswith("<!--", start):
+        end = source.find("-->", start + 2)
+        return "", len(source) if end == -1 else end + 3
+    if source[start + 1 : start + 2] in {"!", "?"}:
+        end = source.find(">", start)
+        return "", len(source) if end == -1 else end + 1
+    if not source[start + 1 : start + 3].lstrip("/")[:1].isalpha():
+        return "<", start + 1
+    return None
+
+
+def _end_of_raw(source: str, name: str, at: int) -> int:
+    """Where `<style>` and its like end; what stands in them is not markup."""
     found = re.compile(rf"</{name}", re.IGNORECASE | re.ASCII).search(source, at)
-    end = found.start() if found else len(source)
-    if name == "style":
-        yield "style", source[at:end], ""
-    return end  # noqa: B901 - the offset goes to `yield from`
+    return found.start() if found else len(source)
 
 
 class _Reader:
@@ -297,7 +302,7 @@ def _white(color: str) -> bool:
 
 
 def _hiding(sheet: str) -> frozenset[str]:
-    """Simple selectors (`.name`, `#name`, `tag.name`) that a style sheet hides; at-rules are for other screens and left out."""
+    """Simple selectors (`.name`, `#name`, `tag.name`) that a style sheet hides; at-rules are for other screens."""
     found: set[str] = set()
     enclosing: list[str] = []
     before = ""

@@ -1,4 +1,4 @@
-"""Knows the mail that must never be answered: automatic mail, bounces, lists, our own (RFC 3834, RFC 5230; promise P3)."""
+"""Knows the mail that must not be answered: automatic, bounces, lists, our own (RFC 3834, RFC 5230; promise P3)."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon import marks
 from daemon.gate.verdict import Reason
+from daemon.inbound import address
 from daemon.inbound.arrival import Envelope
 from daemon.inbound.mime import Part, parameterised, uncomment
 from daemon.inbound.parse import CONTROL_FIELDS, is_report
@@ -31,6 +32,7 @@ class Case:
     mark_key: bytes
 
     def all(self, name: str) -> list[str]:
+        """Every value of a field, from the top."""
         return self.root.all(name)
 
     @property
@@ -100,7 +102,7 @@ _ABSENT = (
     "automaattinen vastaus",
     "odpowiedź automatyczna",
     "automatická odpověď",
-    "otomatik yanıt",
+    "otomatik yan\u0131t",
     "автоответ",
     "автоматический ответ",
     "自動返信",
@@ -142,7 +144,7 @@ _DMARC_SUBJECT = re.compile(r"^\[?(?:preview\] )?report domain: \S+ submitter: "
 
 
 def automatic(case: Case) -> Found | None:
-    """The first rule that says that this mail must not be answered, with what it saw; None: a person may have written it."""
+    """The first rule by which this mail must not be answered, and what it saw; None: a person may have written it."""
     return next((found for rule in _RULES if (found := rule(case))), None)
 
 
@@ -210,8 +212,8 @@ def _null_path(case: Case) -> Found | None:
 
 
 def _machine_sender(case: Case) -> Found | None:
-    for address in _senders(case):
-        local = address.rpartition("@")[0]
+    for each in _senders(case):
+        local = each.rpartition("@")[0]
         if local.startswith(_REWRITTEN):
             continue
         if local in _MACHINES:
@@ -234,7 +236,7 @@ def _senders(case: Case) -> Iterator[str]:
 
 def _subject(case: Case) -> Found | None:
     """Answering machines that say so in the subject only."""
-    subject = case.message.subject.lower().replace("’", "'").lstrip("[(*- ")
+    subject = case.message.subject.lower().replace("\u2019", "'").lstrip("[(*- ")
     if subject.startswith(_FAILED):
         return Reason.BOUNCE, "the subject is that of a bounce"
     if subject.startswith(_OPENINGS) or any(_announces(subject, phrase) for phrase in _ABSENT):
@@ -245,7 +247,7 @@ def _subject(case: Case) -> Found | None:
 def _announces(subject: str, phrase: str) -> bool:
     """The phrase alone or before a colon, dash or bracket: `Out of office hours?` is a person's question."""
     rest = subject[len(phrase) :].lstrip() if subject.startswith(phrase) else "x"
-    return not rest or rest[0] in ":;-–—)]!.(（：*|/"
+    return not rest or rest[0] in ":;-\u2013\u2014)]!.(\uff08\uff1a*|/"
 
 
 def _bulk(case: Case) -> Found | None:
@@ -288,8 +290,6 @@ def _not_addressed(case: Case) -> Found | None:
         return None
     named: set[str] = {*case.message.to, *case.message.cc}
     for name in ("resent-to", "resent-cc"):
-        from daemon.inbound import address
-
         named |= {mailbox.address for value in case.all(name) for mailbox in address.read(value).mailboxes}
     if case.addresses & {untagged(each) for each in named} or case.addresses & named:
         return None

@@ -127,7 +127,8 @@ def _part(raw: bytes, *, depth: int, budget: list[int], default: str) -> Part:
     if content_type.count("/") != 1 or content_type[0] == "/" or content_type[-1] == "/":
         content_type = default
     disposition, more = parameterised(found.get("content-disposition", ""))
-    body, children = raw[start:], ()
+    body = raw[start:]
+    children: tuple[Part, ...] = ()
     if content_type.startswith("multipart/"):
         children, problem = _children(body, parameters.get("boundary", ""), content_type, depth=depth, budget=budget)
         defects = (*defects, *problem)

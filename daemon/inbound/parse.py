@@ -48,7 +48,7 @@ class _Body:
     blocks: list[tuple[str, str]]
     """(plain, HTML as text) of each piece of text; one of the two may be empty."""
     attachments: list[tuple[Part, bytes]]
-    notes: list[str]
+    notes: list[Reason]
     cids: set[str]
 
 
@@ -71,14 +71,13 @@ def read(raw: bytes, *, id: str, mailbox: str, received_at: datetime) -> Parsed:
     try:
         return _read(raw, id=id, mailbox=mailbox, received_at=received_at)
     except Exception as error:  # noqa: BLE001 - no mail may stop the daemon; a person looks at it
-        note = f"{Reason.UNPARSABLE}"
         message = Message(
             id=id,
             mailbox=mailbox,
             sender=Sender(address="", detail=f"not read: {type(error).__name__}"),
             received_at=received_at,
             size=len(raw),
-            notes=(note,),
+            notes=(Reason.UNPARSABLE.value,),
         )
         return Parsed(message=message, root=Part(fields=()), sender=address.Addresses(clean=False))
 
@@ -118,7 +117,7 @@ def _read(raw: bytes, *, id: str, mailbox: str, received_at: datetime) -> Parsed
             if not field.name.startswith(CONTROL_FIELDS)
         },
         size=len(raw),
-        notes=tuple(dict.fromkeys(str(note) for note in notes)),
+        notes=tuple(dict.fromkeys(note.value for note in notes)),
     )
     return Parsed(message=message, root=root, sender=senders)
 
@@ -155,11 +154,11 @@ def _date(value: str) -> datetime | None:
 
 
 def _malformed(raw: bytes, root: Part) -> bool:
-    """NUL and bare CR (RFC 5322 section 4) are how two readers of one mail are made to disagree; so is broken structure."""
+    """NUL and bare CR (RFC 5322 section 4), and broken structure, are how two readers of one mail come to disagree."""
     return b"\0" in raw or bool(_BARE_CR.search(raw)) or any(part.defects for part in root.walk())
 
 
-def _content(root: Part, subject: str) -> tuple[str, str, tuple[Attachment, ...], list[str]]:
+def _content(root: Part, subject: str) -> tuple[str, str, tuple[Attachment, ...], list[Reason]]:
     body = _Body(blocks=[], attachments=[], notes=[], cids=set())
     body.blocks = _blocks(root, body)
     chosen: list[str] = []
@@ -242,7 +241,7 @@ def _unflow(text: str, parameters: dict[str, str]) -> str:
     open_line = False
     for each in text.replace("\r\n", "\n").split("\n"):
         quoted = each.startswith(">")
-        line = each[1:] if each.startswith(" ") else each
+        line = each.removeprefix(" ")
         flows = line.endswith(" ") and line != "-- "
         kept = line[:-1] if flows and delete else line
         if open_line and not quoted and line != "-- ":

@@ -1,4 +1,4 @@
-"""Parts what a sender wrote anew from what was quoted, forwarded or signed: English, German, French, Spanish, Outlook."""
+"""Parts what a sender wrote anew from what was quoted, forwarded or signed, in English, German, French and Spanish."""
 
 import re
 
@@ -23,7 +23,7 @@ _SEPARATORS = (
     "message d'origine",
     "message original",
     "message transféré",
-    "message d’origine",
+    "message d\u2019origine",
     "mensaje original",
     "mensaje reenviado",
 )
@@ -38,8 +38,9 @@ _OUTLOOK_FROM = re.compile(r"\*?(?:from|von|de|desde)\s?:\*? ?\S", re.IGNORECASE
 _OUTLOOK_SENT = re.compile(r"\*?(?:sent|date|gesendet|datum|envoyé|enviado|enviado el|fecha)\s?:\*? ?\S", re.IGNORECASE)
 _OUTLOOK_TO = re.compile(r"\*?(?:to|an|à|para|subject|betreff|objet|asunto)\s?:\*? ?\S", re.IGNORECASE)
 _DEVICES = re.compile(
-    r"(?:sent from my |sent from (?:outlook|mail|yahoo|proton)|get outlook for |von meinem .{1,40} gesendet|gesendet mit |gesendet von (?:mail|outlook|meinem)|"
-    r"diese nachricht wurde von meinem |envoyé de mon |envoyé depuis |enviado desde )",
+    r"(?:sent from my |sent from (?:outlook|mail|yahoo|proton)|get outlook for |von meinem .{1,40} gesendet|"
+    r"gesendet mit |gesendet von (?:mail|outlook|meinem)|diese nachricht wurde von meinem |"
+    r"envoyé de mon |envoyé depuis |enviado desde )",
     re.IGNORECASE,
 )
 _MAX_LINE = 400

@@ -1,13 +1,13 @@
 """The screen: one pure function from a mail at the door to what is known of it before any model is called."""
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 
 from daemon.gate.verdict import Reason
 from daemon.inbound import address, authenticate, loops, mime, parse
 from daemon.inbound.arrival import Arrival
 from daemon.inbound.parse import Parsed
+from daemon.inbound.subject import base_subject
 from handlers.contract import Message, Sender
 
 _CONTENT = (
@@ -26,14 +26,6 @@ _CONTENT = (
     "content-transfer-encoding",
 )
 """Fields that are the mail itself; all others may differ from one delivery of it to the next."""
-
-_PREFIX = re.compile(
-    r"(?:re|aw|antw|antwort|sv|vs|fwd?|wg|tr|rv|rif|r|res|enc|ref)(?:\[\d{1,4}\]|\(\d{1,4}\))?\s?[:：]\s*",
-    re.IGNORECASE,
-)
-_BLOB = re.compile(r"\[[^\[\]]{1,60}\]\s*")
-_TRAILER = re.compile(r"\(fwd\)$", re.IGNORECASE)
-_MAX_SUBJECT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +61,7 @@ class Screened:
 
 
 def screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # noqa: A002 - the field's name
-    """Parse, authenticate and judge a mail. Pure, picklable, and never raises: a fault becomes the note `unparsable`."""
+    """Parse, authenticate and judge a mail. Pure, picklable, never raises: a fault becomes the note `unparsable`."""
     try:
         return _screen(arrival, config, id=id)
     except Exception as error:  # noqa: BLE001 - no mail may stop the daemon; a person looks at it
@@ -80,7 +72,7 @@ def screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # n
             sender=Sender(address=""),
             received_at=arrival.received_at,
             size=arrival.oversize or len(arrival.raw),
-            notes=tuple(str(note) for note in notes),
+            notes=tuple(note.value for note in notes),
         )
         detail = f"the screen failed with {type(error).__name__}"
         return Screened(
@@ -103,7 +95,7 @@ def _screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # 
         parsed.message,
         sender=sender,
         size=arrival.oversize or parsed.message.size,
-        notes=tuple(dict.fromkeys((*parsed.message.notes, *(str(note) for note in notes)))),
+        notes=tuple(dict.fromkeys((*parsed.message.notes, *(note.value for note in notes)))),
     )
     case = loops.Case(
         message=message,
@@ -166,17 +158,3 @@ def digest(raw: bytes, parsed: Parsed) -> str:
     hashed.update(b"\n")
     hashed.update(raw[body:].replace(b"\r\n", b"\n").rstrip(b"\n"))
     return hashed.hexdigest()
-
-
-def base_subject(subject: str) -> str:
-    """The subject without reply and forward marks, in the manner of RFC 5256 section 2.1, in more languages than it knows."""
-    text = " ".join(subject[:_MAX_SUBJECT].split())
-    while True:
-        before = text
-        text = _TRAILER.sub("", text).rstrip()
-        if found := _PREFIX.match(text):
-            text = text[found.end() :]
-        elif (blob := _BLOB.match(text)) and text[blob.end() :]:
-            text = text[blob.end() :]
-        if text == before:
-            return text.casefold()
