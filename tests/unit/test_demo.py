@@ -1,6 +1,7 @@
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_reply_to_anybody_but_the_sender_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["held", "ignored"])
-def test_a_mail_that_is_not_answered_has_no_reply(outcome: Outcome) -> None:
+def test_a_mail_that_is_not_answered_has_no_reply(outcome: Literal["held", "ignored"]) -> None:
     sample = replace(SAMPLE, expect=outcome)
     assert problems(outcome, None, sample) == ()
     assert problems(outcome, reply("10234, 12,90 €"), sample) == ("a reply left all the same",)
