@@ -95,7 +95,8 @@ def day(value: date, language: str) -> str:
 
 
 def money(cents: int, language: str) -> str:
-    """`€12.90` or `12,90 €`, the latter with a no-break space."""
+    """`€12.90` or `12,90 €`."""
     from babel.numbers import format_currency
 
-    return format_currency(Decimal(cents) / 100, "EUR", locale=language)
+    # Babel joins figure and sign with a no-break space, which replies write as any other space.
+    return " ".join(format_currency(Decimal(cents) / 100, "EUR", locale=language).split())
