@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from daemon.brain.choice import Chosen, choose
 from daemon.config import Config, MailboxConfig, secret
 from daemon.consider import Mind
 from daemon.gate.case import Past
-from daemon.inbound.arrival import Arrival, Receipt
+from daemon.inbound.arrival import Arrival, Position, Receipt
 from daemon.inbound.imap import Reader
 from daemon.inbound.lmtp import Listener
 from daemon.inbound.maildir import Watcher
@@ -113,13 +114,13 @@ class Daemon:
         stack.callback(self._screening.close)
         self._tools = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tools")
         stack.callback(self._tools.shutdown)
-        self._chosen = self._given_brain or choose(self.release, mark_key=self.store.vault.mark_key)
+        self._chosen = self._given_brain or choose(self.config, mark_key=self.store.vault.mark_key)
         await self._chosen.start()
         stack.push_async_callback(self._chosen.close)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
         self.parts = self._parts()
         engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
-        engine.launch(register(self.parts))
+        await engine.launch(register(self.parts))
         stack.callback(partial(engine.destroy, drain=20.0))
         for name, mailbox in self.config.mailbox.items():
             await self._open(name, mailbox)
@@ -181,7 +182,12 @@ class Daemon:
         ca_file = self.config.resolve(mailbox.ca_file) if mailbox.ca_file else None
         password = partial(secret, self.config, mailbox.password_file)
         return Reader(
-            name, mailbox.model_copy(update={"ca_file": ca_file}), password, take, partial(self._cursor, name, mailbox.folder)
+            name,
+            mailbox.model_copy(update={"ca_file": ca_file}),
+            password=password,
+            receive=take,
+            cursor=partial(self._cursor, name, mailbox.folder),
+            begin=partial(self._begin, name),
         )
 
     async def _receive(self, arrival: Arrival) -> Receipt:
@@ -201,6 +207,10 @@ class Daemon:
 
     async def _cursor(self, mailbox: str, folder: str) -> tuple[int, int] | None:
         return await self.store.read(lambda session: ingest.cursor(session, mailbox, folder))
+
+    async def _begin(self, mailbox: str, position: Position) -> None:
+        now, start = self._clock(), ingest.Position(**asdict(position))
+        await self.store.write(lambda session: ingest.start_cursor(session, mailbox, start, now=now))
 
     def _submission(self) -> Submission:
         smtp = self.config.smtp
@@ -237,7 +247,7 @@ class Daemon:
             return
         ids = [message.id for message in claimed.messages]
         for position in await self.store.read(lambda session: past.positions(session, ids)):
-            await door.mark(position, move_to=route.move)
+            await door.mark(Position(**asdict(position)), move_to=route.move)
 
     async def _remember_release(self) -> None:
         release, now = self.release, self._clock()
@@ -258,7 +268,6 @@ class Daemon:
             told = f"[{'], ['.join(changed)}] changed, which needs a restart: systemctl restart triaged."
             raise Faults([fresh.document.fault((changed[0],), told)])
         self.release = fresh
-        self._chosen.renew(fresh)
         await self._remember_release()
 
     def _executor(self) -> str:

@@ -12,6 +12,7 @@ import handlers.catalogue
 import tools.catalogue
 from daemon import config as configuration
 from daemon.config import Config
+from daemon.gate.variables import names
 from daemon.route import rules as routing
 from daemon.route.rules import Rules
 from handlers.contract import Handler
@@ -52,12 +53,12 @@ def load(directory: Path) -> Release:
     databases = _gather(faults, lambda: _databases(config, document)) or {}
     declared = _gather(faults, lambda: tools.catalogue.load(directory / "tools", databases))
     work = (
-        None if declared is None else _gather(faults, lambda: handlers.catalogue.load(directory / "handlers", declared))
+        None if declared is None else _gather(faults, lambda: handlers.catalogue.load(directory / "handlers", declared, variables=names("hold_when")))
     )
     # without handlers (since a tool is broken) their names still tell a wrong rule from a right one
-    names = work if work is not None else _folders(directory / "handlers")
+    known = work if work is not None else _folders(directory / "handlers")
     people = set(config.review.people)
-    rules = _gather(faults, lambda: routing.load(directory / routing.FILE, handlers=names, people=people))
+    rules = _gather(faults, lambda: routing.load(directory / routing.FILE, handlers=known, people=people))
     if faults or declared is None or work is None or rules is None:
         raise Faults(faults)
     manifest = _manifest(config)

@@ -7,7 +7,7 @@ import typer
 from daemon.cli.opened import open_store
 from daemon.cli.output import ConfigOption, JsonOption, age, emit, say
 from daemon.errors import NotPossible
-from daemon.inbound.subject import base_subject
+from daemon.inbound.screen import base_subject
 from daemon.review import decide, mails
 
 app = typer.Typer(help="Received mail.")

@@ -6,7 +6,7 @@ import multiprocessing
 from concurrent.futures import TimeoutError as TookTooLong
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from daemon.gate.verdict import Reason
 from daemon.inbound.arrival import Arrival
@@ -25,15 +25,27 @@ class Screening:
 
     def __init__(self, *, processes: int = PROCESSES, seconds: float = SECONDS) -> None:
         self._seconds = seconds
+        self._processes = processes
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPool:
         # spawned, not forked: the daemon has threads, and a lock that one of them holds would be held for ever
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPool(max_workers=processes, context=context)
+        return ProcessPool(max_workers=self._processes, context=multiprocessing.get_context("spawn"))
+
+    def _schedule(self, arrival: Arrival, config: ScreenConfig, identifier: str) -> ProcessFuture:
+        arguments = {"args": (arrival, config), "kwargs": {"id": identifier}, "timeout": self._seconds}
+        try:
+            return self._pool.schedule(screen, **arguments)
+        except RuntimeError:
+            # a pool whose processes could not be started gives up for good: the mail after it deserves another try
+            log.warning("screening.restarted")
+            self._pool = self._new_pool()
+            return self._pool.schedule(screen, **arguments)
 
     async def screen(self, arrival: Arrival, config: ScreenConfig, identifier: str) -> Screened:
         """Parse and screen a mail. Never raises for what the mail is: one that can't be read is held as it is."""
-        future = self._pool.schedule(screen, args=(arrival, config), kwargs={"id": identifier}, timeout=self._seconds)
         try:
-            screened: Screened = await asyncio.wrap_future(future)
+            screened: Screened = await asyncio.wrap_future(self._schedule(arrival, config, identifier))
         except (TookTooLong, ProcessExpired, MemoryError) as error:
             log.warning("mail.unreadable", message=identifier, why=type(error).__name__)
             return unreadable(arrival, identifier)

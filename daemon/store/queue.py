@@ -108,15 +108,15 @@ class Engine:
             config["sys_db_pool_size"] = 1  # more would fight for SQLite's one writer
         self._config = config
 
-    def launch(self, workflows: dict[str, Workflow]) -> None:
+    async def launch(self, workflows: dict[str, Workflow]) -> None:
         """Register the workflows and start; call it inside the running loop, on which they then run."""
         _quiet()
         DBOS(config=self._config)
         for name, body in workflows.items():
             DBOS.workflow(name=name, max_recovery_attempts=1_000_000)(body)
         DBOS.launch()
-        DBOS.register_queue(TRIAGE, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
-        DBOS.register_queue(DELIVER, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
+        await DBOS.register_queue_async(TRIAGE, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
+        await DBOS.register_queue_async(DELIVER, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
 
     def destroy(self, *, drain: float) -> None:
         """Stop taking work; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
