@@ -31,7 +31,7 @@ class Received:
 class Sink:
     """The server; loopback only."""
 
-    def __init__(  # noqa: PLR0913 - what a test or the demo may want, by name
+    def __init__(
         self,
         maildir: Path,
         host: str = "127.0.0.1",

@@ -47,8 +47,8 @@ async def test_bare_line_ends_leave_as_crlf_and_a_missing_last_one_is_added(smtp
     assert smtp_sink.received[0].raw == b"Subject: x\r\n\r\n.a\r\nb\r\n"
 
 
-async def test_a_mail_of_some_megabytes_arrives_whole(smtp_sink: Sink) -> None:
-    raw = b"Subject: x\r\n\r\n" + b"0123456789abcdef\r\n" * 200_000
+async def test_a_mail_of_a_megabyte_arrives_whole(smtp_sink: Sink) -> None:
+    raw = b"Subject: x\r\n\r\n" + b"0123456789abcdef\r\n" * 60_000
     await send(smtp_sink, raw)
     assert smtp_sink.received[0].raw == raw
 
