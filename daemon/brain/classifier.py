@@ -1,0 +1,200 @@
+"""In charge of what a mail asks for: one of a handler's categories, or none that it could be sure of."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.brain import sentences
+from daemon.brain.background import Background
+from daemon.brain.calibration import Calibration, calibrate
+from daemon.brain.scorer import Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TARGET = 0.99
+"""Confidence below which it abstains: one wrong answer in a hundred."""
+
+_FOLDS = 5
+_ELSEWHERE = "?"
+"""The class of requests that no handler answers."""
+_COURTESY = ""
+_NAMED = 0.5
+"""Score from which a category that only files a held mail is named."""
+_SINGLE = 10
+"""Mails that ask for one thing, to each that asks for two."""
+_QUOTED = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """What a mail asks for, as far as it can be told."""
+
+    category: str | None
+    """None: it abstains."""
+    confidence: float
+    """How often mails that scored as high were right when held out."""
+    margin: float
+    """Score of the category less that of the next one anywhere in the mail."""
+    why: str
+    """One sentence for the operator; quotes the mail."""
+    sentence: str = ""
+    """The sentence that decided."""
+
+
+class Classifier:
+    """Learned from one handler's examples; immutable, so threads may share it."""
+
+    def __init__(
+        self, scorer: Scorer, classes: Sequence[str], answered: Collection[str], calibration: Calibration
+    ) -> None:
+        self._scorer = scorer
+        self._classes = tuple(classes)
+        self._answered = frozenset(answered)
+        self.calibration = calibration
+
+    def classify(self, text: Sequence[str], *, threshold: float = TARGET) -> Guess:
+        """Guess what a mail asks for.
+
+        Args:
+            text: its sentences (`sentences.split`).
+            threshold: confidence below which it abstains.
+        """
+        if not text:
+            return Guess(category=None, confidence=0.0, margin=0.0, why="The mail has no text.")
+        scores = self._scorer.score([sentences.plain(sentence) for sentence in text])
+        reading = read(scores, self._classes)
+        sentence = text[reading.row]
+        confidence = self.calibration.confidence(reading.score) if reading.category in self._answered else 0.0
+        sure = confidence >= threshold if reading.category in self._answered else reading.score >= _NAMED
+        return Guess(
+            category=reading.category if sure else None,
+            confidence=confidence,
+            margin=reading.strength - reading.rival,
+            why=self._why(reading, sentence, confidence, threshold),
+            sentence=sentence,
+        )
+
+    def _why(self, reading: "Reading", sentence: str, confidence: float, threshold: float) -> str:
+        rival = "something else" if reading.rival_name == _ELSEWHERE else f"`{reading.rival_name}`"
+        found = (
+            f'"{sentence[:_QUOTED]}" reads as `{reading.category}` ({reading.strength:.2f}); '
+            f"next is {rival} ({reading.rival:.2f})."
+        )
+        if reading.category not in self._answered or confidence >= threshold:
+            return found
+        if self.calibration.threshold(threshold) is None:
+            return (
+                f"{found} {self.calibration.trials} held-out trials can't show {threshold:.0%} certainty. "
+                "Add examples, or lower `threshold` in [brain.embedded]."
+            )
+        return f"{found} That is not sure enough ({confidence:.2f}, wanted {threshold:.2f})."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the scores of a mail's sentences come to."""
+
+    category: str
+    row: int
+    """The sentence that decided."""
+    strength: float
+    rival: float
+    """How strongly the mail asks for anything else."""
+    rival_name: str
+
+    @property
+    def score(self) -> float:
+        """Probability that the mail asks for this and for nothing else, as if the two were independent."""
+        return self.strength * (1.0 - self.rival)
+
+
+def read(scores: "NDArray[np.float64]", classes: Sequence[str]) -> Reading:
+    """Combine sentences to a mail: each class is as strong as its strongest sentence.
+
+    A sentence says at most one thing: where classes claim more than 1 together, each gets its share. A mail asks once
+    and says a lot besides; a mean would drown the request in courtesy. What speaks against the
+    category is another class anywhere in the mail, and any sentence that asks for something, whatever it is, and not
+    for the category.
+
+    Args:
+        scores: one row a sentence, a column for each of `classes`, and a last one: the sentence asks for something.
+        classes: the categories, then `_ELSEWHERE`.
+    """
+    claimed = scores[:, :-1]
+    by_class, asks = claimed / claimed.sum(axis=1, keepdims=True).clip(1.0), scores[:, -1]
+    strongest = by_class.max(axis=0)
+    best = int(strongest[:-1].argmax())
+    others = strongest.copy()
+    others[best] = 0.0
+    rival = int(others.argmax())
+    unexplained = float(((2.0 * asks - 1.0).clip(0.0, 1.0) * (1.0 - by_class[:, best])).max())
+    return Reading(
+        category=classes[best],
+        row=int(by_class[:, best].argmax()),
+        strength=float(strongest[best]),
+        rival=max(float(others[rival]), unexplained),
+        rival_name=classes[rival] if others[rival] >= unexplained else _ELSEWHERE,
+    )
+
+
+def fit(examples: Mapping[str, Sequence[str]], background: Background, *, answered: Collection[str]) -> Classifier:
+    """Learn a handler's categories.
+
+    Args:
+        examples: sentences of each category; one without any can't be guessed.
+        background: what mails say besides.
+        answered: categories that a guess leads to an answer of; the others only label what people get.
+    """
+    labelled = [(sentences.plain(sentence), name) for name, said in examples.items() for sentence in said]
+    labelled += [(sentences.plain(sentence), _ELSEWHERE) for sentence in background.requests]
+    labelled += [(sentences.plain(sentence), _COURTESY) for sentence in background.courtesy]
+    classes = (*(name for name, said in examples.items() if said), _ELSEWHERE)
+    trials = _trials(_held_out(labelled, classes), [label for _, label in labelled], classes)
+    calibration = calibrate((reading.score, right) for reading, right in trials if reading.category in answered)
+    return Classifier(_learn(labelled, classes), classes, answered, calibration)
+
+
+def _learn(labelled: Sequence[tuple[str, str]], classes: Sequence[str]) -> Scorer:
+    labels = [label for _, label in labelled]
+    targets = [[label == name for label in labels] for name in classes]
+    targets.append([label != _COURTESY for label in labels])
+    return Scorer([plain for plain, _ in labelled], targets)
+
+
+def _held_out(labelled: Sequence[tuple[str, str]], classes: Sequence[str]) -> "NDArray[np.float64]":
+    """Scores of each sentence by a model that did not learn from it (stratified cross-validation)."""
+    import numpy as np
+
+    seen: Counter[str] = Counter()
+    folds = []
+    for _, label in labelled:
+        folds.append(seen[label] % _FOLDS)
+        seen[label] += 1
+    scores = np.zeros((len(labelled), len(classes) + 1))
+    for fold in range(_FOLDS):
+        inside = [number for number, at in enumerate(folds) if at == fold]
+        model = _learn([pair for pair, at in zip(labelled, folds, strict=True) if at != fold], classes)
+        scores[inside] = model.score([labelled[number][0] for number in inside])
+    return scores
+
+
+def _trials(
+    scores: "NDArray[np.float64]", labels: Sequence[str], classes: Sequence[str]
+) -> Iterator[tuple[Reading, bool]]:
+    """Mails put together from held-out sentences: how each is read, and whether rightly.
+
+    Each sentence that asks makes a mail with two of courtesy around it. Every tenth also makes one with a sentence of
+    another class, to which no single answer is right: about as many mails ask for two things.
+    """
+    courtesy = [number for number, label in enumerate(labels) if label == _COURTESY]
+    asking = [number for number, label in enumerate(labels) if label != _COURTESY]
+    for turn, number in enumerate(asking):
+        around = [courtesy[(2 * turn + step) % len(courtesy)] for step in (0, 1)] if courtesy else []
+        reading = read(scores[[number, *around]], classes)
+        yield reading, reading.category == labels[number]
+        other = asking[(turn + len(asking) // 2) % len(asking)]
+        if turn % _SINGLE == 0 and labels[other] != labels[number]:
+            yield read(scores[[number, other]], classes), False
