@@ -151,7 +151,7 @@ class Reader:
                 self._tell("the connection was lost or refused", error)
             except (IMAPClientError, TriagedError) as error:
                 self._tell("the server answered with an error", error)
-            except Exception as error:  # noqa: BLE001 - a thread that dies is a mailbox that nobody reads
+            except Exception as error:
                 self._tell("something unexpected happened; the log has it", error)
                 log.exception("imap.failed", mailbox=self._name)
             self._rest()
