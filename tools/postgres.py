@@ -4,6 +4,7 @@ import select
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Literal
 
 import psycopg
@@ -17,6 +18,7 @@ from tools.statement import Engine as Kind
 from tools.statement import Statement
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 _IDLE = 8
 """Connections that wait for the next call, for each credential; connecting costs some milliseconds."""
@@ -35,7 +37,6 @@ SELECT set_config('app.sender', coalesce($1, ''), true), set_config('app.custome
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                   WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)"""
 _TIMEOUT = "SELECT set_config('statement_timeout', $1, true)"
-_CURSOR = "triaged_read"
 _PROOF = "triaged_proof"
 
 
@@ -76,9 +77,18 @@ class PostgresEngine:
 
     @contextmanager
     def reading(self, touched: Touched, bound: Parameters, deadline: Deadline) -> Iterator["_Session"]:  # noqa: ARG002 - the role's grants say what may be touched
-        """Begin a read-only transaction that knows the sender."""
-        with _told(deadline), self._begun("read", "read", bound, deadline) as connection:
-            yield _Session(connection, deadline)
+        """Begin a read-only transaction that knows the sender.
+
+        What is sent waits for the first answer that is needed, so that a read costs two round trips.
+        """
+        with _told(deadline), self._lease("read") as connection:
+            try:
+                with connection.pipeline():
+                    _begin(connection, "read", bound, deadline)
+                    yield _Session(connection)
+                    connection.execute("ROLLBACK")
+            finally:
+                _roll_back(connection)
 
     @contextmanager
     def writing(
@@ -108,7 +118,8 @@ class PostgresEngine:
     def _begun(self, use: str, isolation: str, bound: Parameters, deadline: Deadline) -> Iterator[Connection]:
         with self._lease(use) as connection:
             try:
-                _begin(connection, isolation, bound, deadline)
+                with connection.pipeline():
+                    _begin(connection, isolation, bound, deadline)
                 yield connection
             finally:
                 _roll_back(connection)
@@ -155,37 +166,41 @@ class PostgresEngine:
 
 
 class _Session:
-    def __init__(self, connection: Connection, deadline: Deadline) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._deadline = deadline
+        self._cursors = count(1)
 
     def fetch(self, statement: Statement, parameters: Parameters, limit: int) -> list[dict[str, Any]]:
+        return _dicts(self._ask(statement, parameters, limit))
+
+    def _ask(self, statement: Statement, parameters: Parameters, limit: int) -> Cursor:
         """A cursor takes queries only, and does not let more rows out of the server than are asked for."""
-        declare = f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {statement.sql}"
-        with _told(self._deadline), self._connection.pipeline():
-            self._connection.execute(_TIMEOUT, [_milliseconds(self._deadline)])
-            self._connection.execute(declare, _values(statement, parameters))
-            cursor = self._connection.execute(f"FETCH FORWARD {limit:d} FROM {_CURSOR}")
-            self._connection.execute(f"CLOSE {_CURSOR}")
-            rows = cursor.fetchall()
-            names = [column.name for column in reversed(cursor.description or ())]
-            return [dict(zip(names, reversed(row), strict=True)) for row in rows]
+        name = f"triaged_{next(self._cursors)}"
+        declare = f"DECLARE {name} NO SCROLL CURSOR FOR {statement.sql}"
+        self._connection.execute(declare, _values(statement, parameters))
+        return self._connection.execute(f"FETCH FORWARD {limit:d} FROM {name}")
 
 
 class _Transaction(_Session):
     def __init__(self, connection: Connection, deadline: Deadline, *, before: Connection) -> None:
-        super().__init__(connection, deadline)
+        super().__init__(connection)
+        self._deadline = deadline
         self._changes = Changes(connection, before)
+
+    def fetch(self, statement: Statement, parameters: Parameters, limit: int) -> list[dict[str, Any]]:
+        with _told(self._deadline):
+            with self._connection.pipeline():
+                self._connection.execute(_TIMEOUT, [_milliseconds(self._deadline)])
+                cursor = self._ask(statement, parameters, limit)
+            return _dicts(cursor)
 
     def execute(self, statement: Statement, parameters: Parameters) -> int:
         with _told(self._deadline):
-            returning = self._changes.returning(statement)
+            sql = f"{statement.sql} RETURNING {self._changes.returning(statement)}"
             with self._connection.pipeline():
                 self._connection.execute(_TIMEOUT, [_milliseconds(self._deadline)])
-                cursor = self._connection.execute(
-                    f"{statement.sql} RETURNING {returning}", _values(statement, parameters)
-                )
-                keys = cursor.fetchall()
+                cursor = self._connection.execute(sql, _values(statement, parameters))
+            keys = cursor.fetchall()
             self._changes.note(statement, keys)
             return len(keys)
 
@@ -207,9 +222,8 @@ class _Transaction(_Session):
 def _begin(connection: Connection, isolation: str, bound: Parameters, deadline: Deadline) -> None:
     timeout = _milliseconds(deadline)
     sender = [bound.get(name) for name in ("sender", "customer", "conversation")]
-    with connection.pipeline():
-        connection.execute(_BEGIN[isolation])
-        connection.execute(_SETTINGS, [*sender, timeout, str(min(int(timeout), _LOCK_WAIT))])
+    connection.execute(_BEGIN[isolation])
+    connection.execute(_SETTINGS, [*sender, timeout, str(min(int(timeout), _LOCK_WAIT))])
 
 
 def _roll_back(connection: Connection) -> None:
@@ -246,6 +260,12 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for part in plan.get("Plans", ()):
         yield from _nodes(part)
+
+
+def _dicts(cursor: Cursor) -> list[dict[str, Any]]:
+    rows = cursor.fetchall()
+    names = [column.name for column in reversed(cursor.description or ())]
+    return [dict(zip(names, reversed(row), strict=True)) for row in rows]
 
 
 def _values(statement: Statement, parameters: Parameters) -> list[str | None]:

@@ -202,7 +202,7 @@ class Changes:
         )
         with connection.pipeline():
             cursors = [connection.execute(query, key) for key in keys]
-            found = [cursor.fetchone() for cursor in cursors]
+        found = [cursor.fetchone() for cursor in cursors]
         return [
             None if row is None else {name: plain(value) for name, value in zip(table.columns, row, strict=True)}
             for row in found

@@ -87,7 +87,7 @@ def test_what_is_no_single_sound_statement_is_told(text: str, told: str) -> None
 def test_any_text_is_a_statement_or_unsound(text: str) -> None:
     for engine in ("sqlite", "postgresql"):
         try:
-            statement = parse(text, engine)  # type: ignore[arg-type]
+            statement = parse(text, engine)
         except Unsound:
             continue
         assert ";" not in statement.sql.replace("';'", "") or any(quote in text for quote in "'\"`$")
