@@ -53,10 +53,13 @@ class StoreConfig(Section):
         "`postgresql+psycopg://user@host/database`. Relative SQLite paths are relative to the configuration."
     )
     master_key_file: Path | None = Field(
-        default=None, description="Key that wraps every person's key. Default: `master.key` beside the store; made at `db upgrade`."
+        default=None,
+        description="Key that wraps every person's key. Default: `master.key` beside the store; made at `db upgrade`.",
     )
     keys_url: str | None = Field(
-        default=None, description="Where the wrapped person keys are kept. Default: `keys.db` beside a SQLite store, the store's database otherwise."
+        default=None,
+        description="Where the wrapped person keys are kept. Default: `keys.db` beside a SQLite store, the store's "
+        "database otherwise.",
     )
 
 
@@ -64,8 +67,12 @@ class DatabaseConfig(Section):
     """A business database that tools name."""
 
     url: str = Field(description="Read credential: SQLite or PostgreSQL URL.")
-    write_url: str | None = Field(default=None, description="Narrower credential that only staging and deliveries use. Default: `url`.")
-    password_file: Path | None = Field(default=None, description="Password for `url`, and for `write_url` where it has none of its own.")
+    write_url: str | None = Field(
+        default=None, description="Narrower credential that only staging and deliveries use. Default: `url`."
+    )
+    password_file: Path | None = Field(
+        default=None, description="Password for `url`, and for `write_url` where it has none of its own."
+    )
 
 
 class MailboxConfig(Section):
@@ -74,13 +81,22 @@ class MailboxConfig(Section):
     kind: Literal["imap", "lmtp", "smtp", "maildir"] = Field(description="How mail comes in.")
     address: str = Field(description="Our address: From of replies.")
     aliases: tuple[str, ...] = Field(default=(), description="Further addresses that are us.")
-    mode: Literal["shadow", "live"] = Field(default="shadow", description="`shadow`: drafts only, nothing leaves. `live`: the gate may send.")
+    mode: Literal["shadow", "live"] = Field(
+        default="shadow", description="`shadow`: drafts only, nothing leaves. `live`: the gate may send."
+    )
     trust: tuple[str, ...] = Field(
-        default=(), description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty: nobody is verified."
+        default=(),
+        description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty: nobody is verified.",
     )
     dkim: Literal["off", "local"] = Field(default="off", description="`local`: verify DKIM signatures ourselves.")
-    own_lists: tuple[str, ...] = Field(default=(), description="List-Ids of our own group addresses: their list fields don't make a mail automatic.")
-    max_size: int = Field(default=25_000_000, ge=10_000, description="Octets; a larger mail is refused (LMTP, SMTP) or held with its first part.")
+    own_lists: tuple[str, ...] = Field(
+        default=(), description="List-Ids of our own group addresses: their list fields don't make a mail automatic."
+    )
+    max_size: int = Field(
+        default=25_000_000,
+        ge=10_000,
+        description="Octets; a larger mail is refused (LMTP, SMTP) or held with its first part.",
+    )
     host: str | None = Field(default=None, description="IMAP server.")
     port: int = Field(default=993, ge=1, le=65535, description="IMAP port.")
     tls: Literal["implicit", "starttls", "none"] = Field(default="implicit", description="`none` only to loopback.")
@@ -91,15 +107,24 @@ class MailboxConfig(Section):
     poll: Duration = Field(default=300.0, description="How often to look, beside IDLE.")
     drafts: str = Field(default="Drafts", description="IMAP folder for drafts.")
     sent: str = Field(default="Sent", description="IMAP folder for copies of what was sent.")
-    done: str = Field(default="", description="Folder that finished mail is moved to; empty: it stays, marked `$Triaged`.")
-    since: Literal["now", "all"] | date = Field(default="now", description="First run: only new mail, all mail, or mail since a date.")
+    done: str = Field(
+        default="", description="Folder that finished mail is moved to; empty: it stays, marked `$Triaged`."
+    )
+    since: Literal["now", "all"] | date = Field(
+        default="now", description="First run: only new mail, all mail, or mail since a date."
+    )
     sent_copy: Literal["append", "server"] = Field(default="append", description="Who puts the copy into Sent.")
     listen: str | None = Field(default=None, description="LMTP/SMTP: `127.0.0.1:2424` or `unix:/run/triaged/lmtp`.")
     path: Path | None = Field(default=None, description="Maildir: the folder that holds new/, cur/ and tmp/.")
 
     @model_validator(mode="after")
     def _complete(self) -> "MailboxConfig":
-        needed = {"imap": ("host", "user", "password_file"), "lmtp": ("listen",), "smtp": ("listen",), "maildir": ("path",)}
+        needed = {
+            "imap": ("host", "user", "password_file"),
+            "lmtp": ("listen",),
+            "smtp": ("listen",),
+            "maildir": ("path",),
+        }
         missing = [name for name in needed[self.kind] if getattr(self, name) is None]
         if missing:
             raise ValueError(f'kind = "{self.kind}" needs {", ".join(f"`{name}`" for name in missing)}')
@@ -124,11 +149,22 @@ class SmtpConfig(Section):
     ca_file: Path | None = Field(default=None, description="CA certificates to believe instead of the system's.")
     user: str | None = Field(default=None, description="Login name; none: no AUTH.")
     password_file: Path | None = Field(default=None, description="File with the password.")
-    envelope_from: str | None = Field(default=None, description="MAIL FROM. Default: the mailbox's address; bounces are caught by the screen.")
+    envelope_from: str | None = Field(
+        default=None, description="MAIL FROM. Default: the mailbox's address; bounces are caught by the screen."
+    )
     timeout: Duration = Field(default=60.0, description="How long to wait for each answer.")
-    claim: Duration = Field(default=60.0, ge=1, description="Time a worker has from its claim to the final dot; after that the outcome is uncertain.")
-    retry_for: Duration = Field(default=86400.0, description="How long to go on after 4xx or a server that can't be reached; then the draft is held.")
-    retry_first: Duration = Field(default=60.0, description="First wait after a 4xx; doubles up to an hour, with jitter.")
+    claim: Duration = Field(
+        default=60.0,
+        ge=1,
+        description="Time a worker has from its claim to the final dot; after that the outcome is uncertain.",
+    )
+    retry_for: Duration = Field(
+        default=86400.0,
+        description="How long to go on after 4xx or a server that can't be reached; then the draft is held.",
+    )
+    retry_first: Duration = Field(
+        default=60.0, description="First wait after a 4xx; doubles up to an hour, with jitter."
+    )
 
     @model_validator(mode="after")
     def _safe(self) -> "SmtpConfig":
@@ -142,23 +178,38 @@ class SmtpConfig(Section):
 class EmbeddedConfig(Section):
     """The embedded brain."""
 
-    encoder: Path | None = Field(default=None, description="Reserved for a folder with an ONNX encoder; not in this version.")
-    threshold: float | None = Field(default=None, ge=0, le=1, description="Below this confidence it abstains. Default: calibrated from the examples.")
+    encoder: Path | None = Field(
+        default=None, description="Reserved for a folder with an ONNX encoder; not in this version."
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Below this confidence it abstains. Default: calibrated from the examples.",
+    )
 
 
 class BrainConfig(Section):
     """The thing that plays the model."""
 
-    provider: Literal["anthropic", "embedded"] = Field(default="embedded", description="`anthropic`: Claude or a compatible server. `embedded`: no model, no network.")
+    provider: Literal["anthropic", "embedded"] = Field(
+        default="embedded", description="`anthropic`: Claude or a compatible server. `embedded`: no model, no network."
+    )
     model: str = Field(default="claude-sonnet-5-5", description="Model name.")
-    fallback_model: str = Field(default="", description="Used when `model` can't answer; its replies are held. Empty: none.")
-    base_url: str = Field(default="", description="Any server that speaks the Anthropic Messages API. Empty: Anthropic.")
+    fallback_model: str = Field(
+        default="", description="Used when `model` can't answer; its replies are held. Empty: none."
+    )
+    base_url: str = Field(
+        default="", description="Any server that speaks the Anthropic Messages API. Empty: Anthropic."
+    )
     api_key_file: Path | None = Field(default=None, description="File with the key. Default: ANTHROPIC_API_KEY.")
     timeout: Duration = Field(default=60.0, description="How long one call may take.")
     max_tokens: int = Field(default=2000, ge=100, description="Output tokens of one call.")
     max_turns: int = Field(default=8, ge=1, le=50, description="Calls for one mail.")
     tokens_per_message: int = Field(default=30_000, ge=1000, description="Tokens for one mail, in and out.")
-    tokens_per_day: int = Field(default=2_000_000, ge=1000, description="Tokens for all mails of a day (UTC); then mail waits for people.")
+    tokens_per_day: int = Field(
+        default=2_000_000, ge=1000, description="Tokens for all mails of a day (UTC); then mail waits for people."
+    )
     concurrency: int = Field(default=8, ge=1, le=256, description="Calls at the same time.")
     embedded: EmbeddedConfig = Field(default_factory=EmbeddedConfig, description="Settings of the embedded brain.")
 
@@ -186,8 +237,11 @@ class ReplyConfig(Section):
     signature: str = Field(default="", description="Text under every reply.")
     quote: bool = Field(default=True, description="Quote the mail that is answered.")
     html: bool = Field(default=True, description="Add a simple HTML part.")
-    disclosure: str = Field(default="This reply was written automatically. Answer it to reach a person.", description="Line under replies that no person approved.")
-    disclosures: dict[str, str] = Field(default_factory=dict, description="The same in other languages: `de = \"…\"`.")
+    disclosure: str = Field(
+        default="This reply was written automatically. Answer it to reach a person.",
+        description="Line under replies that no person approved.",
+    )
+    disclosures: dict[str, str] = Field(default_factory=dict, description='The same in other languages: `de = "…"`.')
     human_words: tuple[str, ...] = Field(
         default=("human", "agent", "real person", "speak to someone", "Mensch", "Mitarbeiter"),
         description="Words by which a sender asks for a person; such a mail is held.",
@@ -198,7 +252,9 @@ class LimitConfig(Section):
     """How much may happen without a person."""
 
     name: str = Field(description="Shown when it holds a draft.")
-    per: Literal["action", "sender", "conversation", "handler", "mailbox", "total"] = Field(default="sender", description="What is counted together.")
+    per: Literal["action", "sender", "conversation", "handler", "mailbox", "total"] = Field(
+        default="sender", description="What is counted together."
+    )
     window: Duration = Field(default=86400.0, description="Sliding window.")
     count: int | None = Field(default=None, ge=0, description="At most so many automatic replies or writes.")
     amount: str | None = Field(default=None, description='At most so much money: `"50.00 EUR"`.')
@@ -208,10 +264,15 @@ class LimitConfig(Section):
 class LimitsConfig(Section):
     """Caps that hold whatever a handler says."""
 
-    debounce: Duration = Field(default=20.0, description="Wait for more mail of the same conversation before answering; at most five times as long in all.")
+    debounce: Duration = Field(
+        default=20.0,
+        description="Wait for more mail of the same conversation before answering; at most five times as long in all.",
+    )
     grace: Duration = Field(default=0.0, description="Delay before an automatic reply leaves.")
     max_age: Duration = Field(default=86400.0, description="Older mail is never answered by itself.")
-    replies_per_sender: int = Field(default=10, ge=1, description="Automatic replies to one address within three hours.")
+    replies_per_sender: int = Field(
+        default=10, ge=1, description="Automatic replies to one address within three hours."
+    )
     replies_per_hour: int = Field(default=500, ge=1, description="Automatic replies in all within an hour.")
     in_flight: int = Field(default=64, ge=1, le=1000, description="Mails worked on at the same time.")
     limit: tuple[LimitConfig, ...] = Field(default=(), description="`[[limits.limit]]`: money and count limits.")
@@ -221,22 +282,31 @@ class PersonConfig(Section):
     """A reviewer."""
 
     name: str = Field(default="", description="Shown name.")
-    may: tuple[Literal["read", "decide", "admin"], ...] = Field(default=("read", "decide"), description="What this person may do.")
+    may: tuple[Literal["read", "decide", "admin"], ...] = Field(
+        default=("read", "decide"), description="What this person may do."
+    )
 
 
 class ReviewConfig(Section):
     """People."""
 
     group: str = Field(default="triaged", description="OS group whose members may review.")
-    people: dict[str, PersonConfig] = Field(default_factory=dict, description="`[review.people.USER]`: OS user to name and rights. Empty: everybody who can open the store.")
+    people: dict[str, PersonConfig] = Field(
+        default_factory=dict,
+        description="`[review.people.USER]`: OS user to name and rights. Empty: everybody who can open the store.",
+    )
     claim: Duration = Field(default=900.0, description="How long a claim lasts.")
 
 
 class WatchConfig(Section):
     """Seeing inside."""
 
-    log: Literal["json", "console", "journal"] = Field(default="console", description="Format of the log on standard error.")
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe that is logged.")
+    log: Literal["json", "console", "journal"] = Field(
+        default="console", description="Format of the log on standard error."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe that is logged."
+    )
     personal_data: bool = Field(default=False, description="Log addresses and subjects (promise P15 is then off).")
 
 
@@ -272,7 +342,9 @@ class Config(Section):
     review: ReviewConfig = Field(default_factory=ReviewConfig)
     watch: WatchConfig = Field(default_factory=WatchConfig)
     retention: RetentionConfig = Field(default_factory=RetentionConfig)
-    identity: dict[str, IdentityConfig] = Field(default_factory=dict, description="`[identity.NAME]`: verified address to `:customer`.")
+    identity: dict[str, IdentityConfig] = Field(
+        default_factory=dict, description="`[identity.NAME]`: verified address to `:customer`."
+    )
 
     _directory: Path = PrivateAttr(default=Path())
 
@@ -329,7 +401,9 @@ def _secret_faults(config: Config, document: Document) -> Iterator[Fault]:
         (("brain", "api_key_file"), config.brain.api_key_file),
     ]
     named += [(("mailbox", name, "password_file"), mailbox.password_file) for name, mailbox in config.mailbox.items()]
-    named += [(("database", name, "password_file"), database.password_file) for name, database in config.database.items()]
+    named += [
+        (("database", name, "password_file"), database.password_file) for name, database in config.database.items()
+    ]
     for key, path in named:
         if path is not None and (problem := secret_problem(locate_secret(config, path))):
             yield document.fault(key, problem)
@@ -348,7 +422,8 @@ def secret_problem(path: Path) -> str | None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return f"The secret {path} can't be read: {error.strerror}. Write the secret into that file (mode 0600), or correct the path."
+        told = f"The secret {path} can't be read: {error.strerror}."
+        return f"{told} Write the secret into that file (mode 0600), or correct the path."
     if stat.S_IMODE(mode) & 0o007:
         return f"The secret {path} is open to every user (mode {stat.S_IMODE(mode):04o}). Run: chmod 0600 {path}"
     return None

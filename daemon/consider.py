@@ -116,6 +116,7 @@ async def consider(mind: Mind, question: Question) -> Answer:
             reply=mind.release.config.reply,
             last_reply=question.last_reply,
             past=await mind.past(message, question.conversation),
+            write_tools=frozenset(tool.name for tool in mind.release.tools.values() if tool.kind == "write"),
         )
     )
     return Answer(

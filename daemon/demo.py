@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from sqlmodel import Session, col, select
 
 from daemon import config as configuration
-from daemon.errors import NotPossible
+from daemon.errors import NotPossible, Unreachable
 from daemon.inbound.lmtp import Listener
 from daemon.main import Daemon
 from daemon.outbound.sink import Received, Sink
@@ -120,7 +120,11 @@ class Demo:
         self._stack.callback(self._postman.shutdown)
 
     async def deliver(self) -> None:
-        """Hand every sample mail to the daemon over LMTP, one after the other, as a mail server does."""
+        """Hand every sample mail to the daemon over LMTP, one after the other, as a mail server does.
+
+        Raises:
+            Unreachable: the daemon did not take one.
+        """
         door = self._daemon.doors[MAILBOX]
         assert isinstance(door, Listener)
         await asyncio.get_running_loop().run_in_executor(self._postman, _post, door.port, self._samples)
@@ -197,9 +201,12 @@ def _configure(directory: Path, *, smtp_port: int, brain: Provider) -> None:
 
 
 def _post(port: int, samples: list[SampleMail]) -> None:
-    with smtplib.LMTP("127.0.0.1", port) as client:
-        for sample in samples:
-            client.sendmail(sample.mail_from, [sample.rcpt_to], sample.raw)
+    try:
+        with smtplib.LMTP("127.0.0.1", port) as client:
+            for sample in samples:
+                client.sendmail(sample.mail_from, [sample.rcpt_to], sample.raw)
+    except smtplib.SMTPException as error:
+        raise Unreachable(f"The daemon did not take a sample mail: {error}. Its log says why.") from error
 
 
 def _outcome(mail: Mail | None) -> Outcome:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -34,7 +35,7 @@ from daemon.review.counts import tokens_since
 from daemon.route.rules import Route
 from daemon.store import ingest, limits, past, schema, switches, versions
 from daemon.store.delivering import Job
-from daemon.store.engine import Store, exclusive, opened
+from daemon.store.engine import exclusive, opened
 from daemon.store.limits import Charge
 from daemon.store.queue import Engine, Queue
 from daemon.store.turns import Claimed
@@ -89,7 +90,7 @@ class Daemon:
         """The configuration of the active release."""
         return self.release.config
 
-    async def __aenter__(self) -> "Daemon":
+    async def __aenter__(self) -> Self:
         try:
             await self._start()
         except BaseException:

@@ -143,7 +143,7 @@ async def _turn(parts: Parts, mind: Mind, claimed: Claimed) -> None:
 
 
 class _Journal:
-    """`handlers.contract.Journal`: a turn whose calls are still to run is committed; the last one goes with the draft."""
+    """`handlers.contract.Journal`: turns whose calls are still to run are committed; the last goes with the draft."""
 
     def __init__(self, parts: Parts, claimed: Claimed) -> None:
         self._parts = parts

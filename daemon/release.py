@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ import handlers.catalogue
 import tools.catalogue
 from daemon import config as configuration
 from daemon.config import Config
+from daemon.gate import charges
 from daemon.gate.variables import names
 from daemon.route import rules as routing
 from daemon.route.rules import Rules
@@ -49,12 +50,10 @@ def load(directory: Path) -> Release:
         Faults: everything that is wrong with any of its files.
     """
     config, document = configuration.read(directory)
-    faults: list[Fault] = []
+    faults = list(_limit_faults(config, document))
     databases = _gather(faults, lambda: _databases(config, document)) or {}
     declared = _gather(faults, lambda: tools.catalogue.load(directory / "tools", databases))
-    work = (
-        None if declared is None else _gather(faults, lambda: handlers.catalogue.load(directory / "handlers", declared, variables=names("hold_when")))
-    )
+    work = None if declared is None else _gather(faults, lambda: _handlers(directory, declared))
     # without handlers (since a tool is broken) their names still tell a wrong rule from a right one
     known = work if work is not None else _folders(directory / "handlers")
     people = set(config.review.people)
@@ -71,6 +70,18 @@ def load(directory: Path) -> Release:
         handlers=work,
         tools=declared,
     )
+
+
+def _handlers(directory: Path, declared: Catalogue) -> dict[str, Handler]:
+    return handlers.catalogue.load(directory / "handlers", declared, variables=names("hold_when"))
+
+
+def _limit_faults(config: Config, document: Document) -> Iterator[Fault]:
+    for number, each in enumerate(config.limits.limit):
+        try:
+            charges.declared(each)
+        except ValueError as error:
+            yield document.fault(("limits", "limit", number, "amount"), f"`amount`: {error}.")
 
 
 def _gather(faults: list[Fault], step: Callable[[], T]) -> T | None:

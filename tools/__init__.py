@@ -1,1 +1,1 @@
-"""Constrained tools on business databases: tool.py is the declaration, read.py stage.py apply.py what is done with it."""
+"""Constrained tools on business databases: tool.py declares, read.py stage.py apply.py do what is declared."""

@@ -67,7 +67,7 @@ class Classifier:
         scores = self._scorer.score([sentences.plain(sentence) for sentence in text])
         reading = read(scores, self._classes)
         sentence = text[reading.row]
-        confidence = self.calibration.confidence(reading.score) if reading.category in self._answered else 0.0
+        confidence = self.calibration.confidence(reading.score)
         sure = confidence >= threshold if reading.category in self._answered else reading.score >= _NAMED
         return Guess(
             category=reading.category if sure else None,
@@ -146,7 +146,7 @@ def fit(examples: Mapping[str, Sequence[str]], background: Background, *, answer
     Args:
         examples: sentences of each category; one without any can't be guessed.
         background: what mails say besides.
-        answered: categories that a guess leads to an answer of; the others only label what people get.
+        answered: categories that may be answered without a person; a guess of the others only files a mail.
     """
     labelled = [(sentences.plain(sentence), name) for name, said in examples.items() for sentence in said]
     labelled += [(sentences.plain(sentence), _ELSEWHERE) for sentence in background.requests]

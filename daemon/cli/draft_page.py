@@ -6,7 +6,7 @@ from typing import Any
 
 from daemon.cli.output import age, say
 from daemon.review.view import DraftView
-from handlers.contract import Message, ToolResult
+from handlers.contract import Message, Sender, ToolResult
 from tools.staged import Change, StagedWrite
 
 WIDTH = 100
@@ -21,7 +21,7 @@ def show(page: DraftView) -> None:
 def lines(page: DraftView) -> Iterator[str]:
     """The page, line by line."""
     line = page.line
-    yield f"Draft {line.id}  {line.state}  revision {page.revision} by {page.author}  {age(line.created_at)} old  priority {line.priority}"
+    yield f"Draft {line.id}  {line.state}  revision {page.revision} by {page.author}  {age(line.created_at)} old"
     yield ""
     yield from _why(page)
     for message in page.messages:
@@ -41,7 +41,9 @@ def _head(title: str) -> Iterator[str]:
 def _why(page: DraftView) -> Iterator[str]:
     yield from _head("WHY IT WAITS" if page.line.state == "held" else "DECIDED")
     route = page.route
-    yield f"  rule {route.get('rule') or 'none'} → handler {page.line.handler or 'none'}, category {page.line.category or 'none'}, {page.brain or 'no'} brain"
+    rule, line = route.get("rule") or "none", page.line
+    category = f"category {line.category or 'none'}, {page.brain or 'no'} brain, priority {line.priority}"
+    yield f"  rule {rule} → handler {line.handler or 'none'}, {category}"
     if page.line.state == "held":
         told = {check.get("reason"): str(check.get("detail", "")) for check in page.checks if not check.get("passed")}
         for reason in page.line.reasons:
@@ -56,10 +58,15 @@ def _why(page: DraftView) -> Iterator[str]:
     yield ""
 
 
+def who(sender: Sender) -> str:
+    """Name, address, and whether that is proved."""
+    name = f"{sender.name} " if sender.name else ""
+    return f"{name}<{sender.address}>  {sender.verdict}{f' ({sender.detail})' if sender.detail else ''}"
+
+
 def _mail(message: Message) -> Iterator[str]:
     yield from _head("THE MAIL")
-    sender = message.sender
-    yield f"  from     {sender.name + ' ' if sender.name else ''}<{sender.address}>  {sender.verdict}{f' ({sender.detail})' if sender.detail else ''}"
+    yield f"  from     {who(message.sender)}"
     yield f"  subject  {message.subject}"
     if message.attachments:
         yield "  attached " + ", ".join(
@@ -127,7 +134,7 @@ def _past(page: DraftView) -> Iterator[str]:
         return
     yield from _head("SO FAR")
     for at, who, action, note in page.reviews:
-        yield f"  {at:%Y-%m-%d %H:%M} UTC  {who}: {action}{f' – {note}' if note else ''}"
+        yield f"  {at:%Y-%m-%d %H:%M} UTC  {who}: {action}{f': {note}' if note else ''}"
     for state, answer in page.answers:
         yield _wrapped(f"delivery {state}", answer)
     yield ""

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli.draft_page import who
 from daemon.cli.opened import open_store
 from daemon.cli.output import ConfigOption, JsonOption, age, emit, say
 from daemon.errors import NotPossible
-from daemon.inbound.screen import base_subject
+from daemon.inbound.subject import base_subject
 from daemon.review import decide, mails
 
 app = typer.Typer(help="Received mail.")
@@ -71,9 +72,7 @@ def show(
         return
     sender = found.message.sender
     say(f"Message {found.line.id}  {found.line.outcome or found.line.state}  {age(found.line.received_at)} old")
-    say(
-        f"  from     {sender.name + ' ' if sender.name else ''}<{sender.address}>  {sender.verdict}{f' ({sender.detail})' if sender.detail else ''}"
-    )
+    say(f"  from     {who(sender)}")
     say(f"  to       {', '.join(found.message.to)}")
     say(f"  subject  {found.message.subject}")
     if found.line.reason:
@@ -92,9 +91,8 @@ def explain(message: MessageArgument, config: ConfigOption = None, as_json: Json
     if as_json:
         emit(found, as_json=True)
         return
-    say(
-        f"Message {found.line.id} from {found.line.sender}, {found.line.outcome or found.line.state}{f' because of {found.line.reason}' if found.line.reason else ''}."
-    )
+    why = f" because of {found.line.reason}" if found.line.reason else ""
+    say(f"Message {found.line.id} from {found.line.sender}, {found.line.outcome or found.line.state}{why}.")
     for each in found.records:
         rest = ", ".join(
             f"{key} {value}"
@@ -137,4 +135,4 @@ def retry(
 
 
 def _because(step: dict[str, object]) -> str:
-    return f" – {step['error']}" if step.get("error") else ""
+    return f": {step['error']}" if step.get("error") else ""

@@ -40,6 +40,4 @@ def command_resume(mailbox: MailboxOption = None, handler: HandlerOption = None,
     if waiting is None:
         say(f"Was not paused: {what}. See `triaged status`.")
     else:
-        say(
-            f"Resumed {what}. {waiting} repl{'y' if waiting == 1 else 'ies'} that waited {'leaves' if waiting == 1 else 'leave'} now."
-        )
+        say(f"Resumed {what}. Replies that waited and leave now: {waiting}.")

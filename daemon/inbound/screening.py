@@ -32,15 +32,17 @@ class Screening:
         # spawned, not forked: the daemon has threads, and a lock that one of them holds would be held for ever
         return ProcessPool(max_workers=self._processes, context=multiprocessing.get_context("spawn"))
 
-    def _schedule(self, arrival: Arrival, config: ScreenConfig, identifier: str) -> ProcessFuture:
-        arguments = {"args": (arrival, config), "kwargs": {"id": identifier}, "timeout": self._seconds}
+    def _schedule(self, arrival: Arrival, config: ScreenConfig, identifier: str) -> "ProcessFuture[Screened]":
+        def schedule() -> "ProcessFuture[Screened]":
+            return self._pool.schedule(screen, args=(arrival, config), kwargs={"id": identifier}, timeout=self._seconds)
+
         try:
-            return self._pool.schedule(screen, **arguments)
+            return schedule()
         except RuntimeError:
             # a pool whose processes could not be started gives up for good: the mail after it deserves another try
             log.warning("screening.restarted")
             self._pool = self._new_pool()
-            return self._pool.schedule(screen, **arguments)
+            return schedule()
 
     async def screen(self, arrival: Arrival, config: ScreenConfig, identifier: str) -> Screened:
         """Parse and screen a mail. Never raises for what the mail is: one that can't be read is held as it is."""
@@ -53,7 +55,7 @@ class Screening:
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it without annotations
         self._pool.join()
 
 

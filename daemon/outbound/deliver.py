@@ -155,7 +155,7 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
         return await _hold(parts, job, Reason.SHADOW, 'The mailbox is in mode = "shadow".')
     try:
         composed = composed_for(parts, job)
-        opened = await parts.submission().open(composed.mail_from, composed.rcpt_to)
+        opened = await parts.submission().open(composed.mail_from, composed.rcpt_to, size=len(composed.raw))
     except (Refused4xx, Unreachable) as error:
         return await _retry(parts, job, str(error))
     except Permanent as error:
@@ -226,7 +226,7 @@ async def _recover(parts: Outbound, job: Job) -> bool:
     if await parts.copies.find(job.mailbox, composed.message_id):
         return await _sent(parts, job, "Found in Sent after a restart.")
     now, vault = parts.clock(), parts.store.vault
-    detail = "The connection to the mail server ended, or triaged was stopped, after the content was sent and before the answer was stored."
+    detail = "triaged was stopped after the content was sent and before the answer was stored."
     await parts.store.write(lambda session: delivering.uncertain(session, vault, job, detail, now=now))
     return False
 
@@ -299,7 +299,7 @@ async def _again(parts: Outbound, delivery_id: str) -> None:
 
 
 def backoff(seed: str, tries: int, *, first: float) -> float:
-    """Seconds to wait after try number `tries`: doubling up to an hour, with a jitter of a fifth that depends on the seed."""
+    """Seconds to wait after try number `tries`: doubling up to an hour, with a jitter that depends on the seed."""
     jitter = int.from_bytes(hashlib.sha256(f"{seed}:{tries}".encode()).digest()[:4], "big") / 2**32
     return float(min(MOST, first * 2 ** max(0, tries - 1)) * (0.9 + 0.2 * jitter))
 

@@ -36,7 +36,7 @@ def reviewer(config: Config, *, right: str = "decide") -> str:
     return user
 
 
-def approve(  # noqa: PLR0913 - what an approval says
+def approve(
     session: Session,
     vault: Vault,
     queue: Queue,
@@ -69,7 +69,8 @@ def approve(  # noqa: PLR0913 - what an approval says
     _refuse_stale(session, draft)
     if config.mailbox[draft.mailbox].mode == "shadow":
         raise NotPossible(
-            f'The mailbox {draft.mailbox} is in mode = "shadow": nothing leaves. Set mode = "live" in triaged.toml first.'
+            f'The mailbox {draft.mailbox} is in mode = "shadow": nothing leaves. '
+            'Set mode = "live" in triaged.toml first.'
         )
     revision = session.get_one(Revision, (draft.id, draft.revision))
     text = turns.text_of(vault, revision)
@@ -80,7 +81,8 @@ def approve(  # noqa: PLR0913 - what an approval says
     ).first()
     if UNCERTAIN in draft.reasons and not resend:
         raise NotPossible(
-            f'This reply may have left already. Ask the sender, or send it again on purpose: triaged drafts approve {draft.id} --resend "why"'
+            "This reply may have left already. Ask the sender, or send it again on purpose: "
+            f'triaged drafts approve {draft.id} --resend "why"'
         )
     draft.state, draft.approved_by, draft.decided_at = "approved", by, now
     session.add(draft)
@@ -175,11 +177,13 @@ def _held(session: Session, prefix: str, by: str, now: datetime) -> Draft:
     draft = find(session, Draft, prefix)
     if draft.state != "held":
         raise NotPossible(
-            f"The draft {draft.id} is {draft.state}, so it can't be decided any more. See: triaged drafts show {draft.id}"
+            f"The draft {draft.id} is {draft.state}, so it can't be decided any more. "
+            f"See: triaged drafts show {draft.id}"
         )
     if draft.claimed_by not in (None, by) and draft.claimed_until is not None and draft.claimed_until > now:
         raise NotPossible(
-            f"{draft.claimed_by} has claimed the draft {draft.id} until {draft.claimed_until:%H:%M} UTC. Talk to them, or wait."
+            f"{draft.claimed_by} has claimed the draft {draft.id} until {draft.claimed_until:%H:%M} UTC. "
+            "Talk to them, or wait."
         )
     return draft
 
@@ -190,7 +194,8 @@ def _refuse_stale(session: Session, draft: Draft) -> None:
     ).one()
     if conversation.inbound_seq != draft.based_on_seq and not _applied(session, draft):
         raise NotPossible(
-            "A newer mail of the sender came in after this draft was written. Wait for the new draft, or run: triaged drafts redraft"
+            "A newer mail of the sender came in after this draft was written. "
+            "Wait for the new draft, or run: triaged drafts redraft"
         )
 
 

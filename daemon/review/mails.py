@@ -143,7 +143,7 @@ def raw_of(session: Session, vault: Vault, prefix: str) -> tuple[Mail, Message, 
     return mail, turns.message_of(vault, mail), vault.open(raw.person_id, "raw.content", raw.message_id, raw.content)
 
 
-def retry(  # noqa: PLR0913 - who takes up what, and why it may be
+def retry(
     session: Session,
     vault: Vault,
     queue: Queue,
@@ -162,11 +162,13 @@ def retry(  # noqa: PLR0913 - who takes up what, and why it may be
     mail = find(session, Mail, prefix)
     if mail.state != "done" or mail.outcome not in ("ignored", "rejected"):
         raise NotPossible(
-            f"The message {mail.id} is {mail.outcome or mail.state}; only ignored or rejected mail can be taken up again."
+            f"The message {mail.id} is {mail.outcome or mail.state}; "
+            "only ignored or rejected mail can be taken up again."
         )
     if mail.conversation_id is None and not as_human_mail:
         raise NotPossible(
-            f"The message {mail.id} was ignored: {mail.reason}. If a person wrote it: triaged messages retry {mail.id} --as-human-mail"
+            f"The message {mail.id} was ignored: {mail.reason}. "
+            f"If a person wrote it: triaged messages retry {mail.id} --as-human-mail"
         )
     mail.state, mail.outcome, mail.reason, mail.decided_at, mail.draft_id = "screened", None, None, None, None
     mail.as_human, mail.note = True, None

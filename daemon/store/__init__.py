@@ -1,1 +1,1 @@
-"""What triaged keeps: engine.py opens it, tables.py names it, seal.py closes it, the other modules read and write it."""
+"""What triaged keeps: engine.py opens it, tables.py names it, seal.py closes it, the others read and write it."""

@@ -1,7 +1,8 @@
 """Turns our frozen values into JSON and back, for sealed columns."""
 
+from collections.abc import Hashable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -20,5 +21,5 @@ def encode(kind: Any, value: Any) -> bytes:
 
 def decode(kind: type[T], content: bytes) -> T:
     """The value of that type in JSON that `encode` made."""
-    result: T = _adapter(kind).validate_json(content)
+    result: T = _adapter(cast("Hashable", kind)).validate_json(content)
     return result

@@ -14,7 +14,7 @@ SUBJECT_WINDOW = timedelta(days=14)
 """How long a mail with the same subject of the same party continues a conversation without References."""
 
 
-def attach(  # noqa: PLR0913 - the parts of one transaction
+def attach(
     session: Session,
     vault: Vault,
     queue: Queue,
@@ -73,7 +73,7 @@ def remember(session: Session, conversation: str, message_id_mac: str, *, ours: 
         session.add(Reference(message_id_mac=message_id_mac, conversation_id=conversation, ours=ours))
 
 
-def _find(  # noqa: PLR0913 - as `attach`
+def _find(
     session: Session, vault: Vault, mail: Mail, message: Message, base_subject: str, *, verified: bool, now: datetime
 ) -> Conversation | None:
     macs = [vault.mac("message-id", each) for each in (*message.in_reply_to, *reversed(message.references))][:50]

@@ -204,7 +204,7 @@ def filed(session: Session, job: Job) -> None:
     _step(session, job, "sent", state="done")
 
 
-def put_back(  # noqa: PLR0913 - what the server said, and when to ask again
+def put_back(
     session: Session, vault: Vault, queue: Queue, job: Job, answer: str, *, delay: float, now: datetime
 ) -> None:
     """A certain non-delivery that may pass (4xx, server away): try again after `delay` seconds.

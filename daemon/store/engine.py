@@ -124,7 +124,8 @@ def _prepare_folder(path: Path) -> None:
         ) from error
     if kind := network_filesystem(path):
         raise StoreUnusable(
-            f"The store {path} lies on a network file system ({kind}), where SQLite's locks fail. Use a local disk or PostgreSQL."
+            f"The store {path} lies on a network file system ({kind}), where SQLite's locks fail. "
+            "Use a local disk or PostgreSQL."
         )
 
 
@@ -235,7 +236,8 @@ def _told(where: str) -> Iterator[None]:
         name = sa.make_url(where).render_as_string(hide_password=True)
         if any(word in cause for word in unusable):
             raise StoreUnusable(
-                f"The store {name} can't be used: {cause}. Check its path, owner and mode, then run `triaged db upgrade`."
+                f"The store {name} can't be used: {cause}. "
+                "Check its path, owner and mode, then run `triaged db upgrade`."
             ) from error
         raise StoreBusy(f"The store {name} did not commit: {cause}. It is tried again.") from error
     except DBAPIError as error:

@@ -32,7 +32,7 @@ class Charge:
 
 
 def scope(vault: Vault, limit: str, per: str, value: str) -> str:
-    """The look-up value of what is counted together: the address of a sender, a conversation, a tool …"""
+    """The look-up value of what is counted together: the address of a sender, a conversation, a tool and so on."""
     return vault.mac("limit", f"{limit}\0{per}\0{value}")
 
 

@@ -11,14 +11,18 @@ from daemon.store.tables import Delivery, Draft, Mail, Person
 
 def counts(session: Session, vault: Vault, address: str) -> tuple[int, int, int, int]:
     """Of an address: mails that wanted an answer, replies that no person approved, held drafts, rejected drafts."""
-    person = session.exec(select(Person.id).where(col(Person.address_mac) == vault.mac("address", address.lower()))).first()
+    mac = vault.mac("address", address.lower())
+    person = session.exec(select(Person.id).where(col(Person.address_mac) == mac)).first()
     if person is None:
         return (0, 0, 0, 0)
     mails = session.exec(select(func.count()).where(col(Mail.person_id) == person, col(Mail.seq) > 0)).one()
-    automatic = (col(Delivery.person_id) == person, col(Delivery.automatic), col(Delivery.state).in_(("sent", "done", "uncertain")))
-    replies = session.exec(select(func.count()).where(*automatic)).one()
+    out = col(Delivery.state).in_(("sent", "done", "uncertain"))
+    replies = session.exec(
+        select(func.count()).where(col(Delivery.person_id) == person, col(Delivery.automatic), out)
+    ).one()
     held, rejected = (
-        session.exec(select(func.count()).where(col(Draft.person_id) == person, col(Draft.state) == state)).one() for state in ("held", "rejected")
+        session.exec(select(func.count()).where(col(Draft.person_id) == person, col(Draft.state) == state)).one()
+        for state in ("held", "rejected")
     )
     return (mails, replies, held, rejected)
 

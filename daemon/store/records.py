@@ -8,7 +8,7 @@ from sqlmodel import Session
 from daemon.store.tables import Record
 
 
-def write(  # noqa: PLR0913 - an entry has as many fields as an auditor has questions
+def write(
     session: Session,
     kind: str,
     *,

@@ -65,7 +65,8 @@ def check(store: Store) -> None:
     if version not in _known():
         raise SchemaMismatch(_ahead(version))
     raise SchemaMismatch(
-        f"The store has schema {version}, this version needs {needed()}. Stop the daemon, then run `triaged db upgrade`."
+        f"The store has schema {version}, this version needs {needed()}. "
+        "Stop the daemon, then run `triaged db upgrade`."
     )
 
 
@@ -74,4 +75,7 @@ def _known() -> set[str]:
 
 
 def _ahead(version: str) -> str:
-    return f"The store has schema {version}, which a newer triaged made; this one needs {needed()}. Install the newer version again, or restore a backup."
+    return (
+        f"The store has schema {version}, which a newer triaged made; this one needs {needed()}. "
+        "Install the newer version again, or restore a backup."
+    )

@@ -52,7 +52,7 @@ def sealed(*, nullable: bool = False) -> Any:
 class Table(SQLModel):
     """Our metadata, with constraint names that both engines share."""
 
-    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)  # type: ignore[misc]  # SQLModel types it as an instance attribute
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
 
 
 class Person(Table, table=True):

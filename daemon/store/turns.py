@@ -278,7 +278,8 @@ def finish(
     conversation.working_run = None
     mails = _mails(session, claimed)
     if conversation.inbound_seq != claimed.seq:
-        return _moot(session, queue, run, conversation, mails)
+        _moot(session, queue, run, conversation, mails)
+        return None
     conversation.burst_since = None
     conversation.human = conversation.human or ended.ends_autonomy
     session.add(conversation)
@@ -445,7 +446,7 @@ def _add_calls(session: Session, vault: Vault, run: Run, results: tuple[ToolResu
         )
 
 
-def add_delivery(  # noqa: PLR0913 - what an approval says
+def add_delivery(
     session: Session,
     vault: Vault,
     draft: Draft,

@@ -22,7 +22,12 @@ from tools.errors import Transient
 from tools.staged import StagedWrite
 
 WRITE = StagedWrite(
-    tool="start_return", database="shop", arguments={"order_id": "1042"}, bound={"sender": "ana@example.com"}, changes=(), preimage=""
+    tool="start_return",
+    database="shop",
+    arguments={"order_id": "1042"},
+    bound={"sender": "ana@example.com"},
+    changes=(),
+    preimage="",
 )
 
 
@@ -75,7 +80,9 @@ class Floor:
         self.desk, self.sink, self.shop, self.copies = desk, sink, Shop(), Sent()
         self.config = Config(
             store=StoreConfig(url="sqlite://"),
-            mailbox={"support": MailboxConfig(kind="lmtp", listen="127.0.0.1:0", address="support@shop.example", mode="live")},
+            mailbox={
+                "support": MailboxConfig(kind="lmtp", listen="127.0.0.1:0", address="support@shop.example", mode="live")
+            },
             smtp=SmtpConfig(host="127.0.0.1", port=sink.port, tls="none", timeout=2.0, claim=2.0),
         )
         self.kill_at = ""
@@ -195,8 +202,12 @@ async def test_what_the_server_says_decides(floor: Floor, phase: str, answer: st
     assert await floor.run(draft) == state, "nothing is tried again by itself"
 
 
-@pytest.mark.parametrize(("phase", "waiting"), [("connect", "approved"), ("rcpt", "approved"), ("data", "ready"), ("content", "ready")])
-async def test_a_server_that_says_not_now_is_asked_again_and_gets_the_mail_once(floor: Floor, phase: str, waiting: str) -> None:
+@pytest.mark.parametrize(
+    ("phase", "waiting"), [("connect", "approved"), ("rcpt", "approved"), ("data", "ready"), ("content", "ready")]
+)
+async def test_a_server_that_says_not_now_is_asked_again_and_gets_the_mail_once(
+    floor: Floor, phase: str, waiting: str
+) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.sink.decide = lambda asked: "451 4.3.0 Later" if asked == phase else None
     assert await floor.run(draft) == waiting
@@ -230,7 +241,9 @@ async def test_a_business_database_that_is_away_is_asked_again(floor: Floor) -> 
     assert floor.shop.applied == 1
 
 
-async def test_after_the_write_a_refused_mail_goes_to_the_top_of_the_queue_and_can_be_sent_without_writing_again(floor: Floor) -> None:
+async def test_after_the_write_a_refused_mail_goes_to_the_top_of_the_queue_and_can_be_sent_without_writing_again(
+    floor: Floor,
+) -> None:
     draft = floor.desk.draft(outcome="send", writes=(WRITE,))
     floor.sink.decide = lambda asked: "550 5.1.1 No such user" if asked == "rcpt" else None
     assert await floor.run(draft) == "refused"
@@ -238,7 +251,9 @@ async def test_after_the_write_a_refused_mail_goes_to_the_top_of_the_queue_and_c
     assert floor.desk.rows(Draft, id=draft)[0].priority == "high"
     floor.sink.decide = lambda _: None
     floor.desk.store.write_now(
-        lambda session: decide.approve(session, floor.desk.store.vault, floor.desk.queue, floor.config, draft, by="eve", now=floor.desk.now)
+        lambda session: decide.approve(
+            session, floor.desk.store.vault, floor.desk.queue, floor.config, draft, by="eve", now=floor.desk.now
+        )
     )
     assert await floor.run(draft) == "done"
     assert (floor.shop.applied, len(floor.sink.received)) == (1, 1)
@@ -247,10 +262,15 @@ async def test_after_the_write_a_refused_mail_goes_to_the_top_of_the_queue_and_c
 async def test_paused_nothing_leaves_and_resumed_it_does(floor: Floor) -> None:
     desk = floor.desk
     draft = desk.draft(outcome="send")
-    desk.store.write_now(lambda session: paused.pause(session, desk.store.vault, switches.ALL, by="eve", reason="look", now=desk.now))
+    desk.store.write_now(
+        lambda session: paused.pause(session, desk.store.vault, switches.ALL, by="eve", reason="look", now=desk.now)
+    )
     assert await floor.run(draft) == "approved"
     assert floor.sink.received == []
-    assert desk.store.write_now(lambda session: paused.resume(session, desk.queue, switches.ALL, by="eve", now=desk.now)) == 1
+    assert (
+        desk.store.write_now(lambda session: paused.resume(session, desk.queue, switches.ALL, by="eve", now=desk.now))
+        == 1
+    )
     assert await floor.run(draft) == "done"
 
 
@@ -300,7 +320,9 @@ async def test_a_reply_that_may_have_left_is_sent_again_only_on_purpose_and_unde
 
     def approve(why: str | None) -> str:
         return desk.store.write_now(
-            lambda session: decide.approve(session, desk.store.vault, desk.queue, floor.config, draft, by="eve", now=desk.now, resend=why)
+            lambda session: decide.approve(
+                session, desk.store.vault, desk.queue, floor.config, draft, by="eve", now=desk.now, resend=why
+            )
         )
 
     with pytest.raises(decide.NotPossible, match="--resend"):
@@ -334,5 +356,3 @@ async def test_two_deliveries_for_one_mail_can_not_both_be_on_their_way(floor: F
     )
     assert await floor.run(draft) in {"refused", "uncertain"}
     assert floor.sink.received == []
-
-
