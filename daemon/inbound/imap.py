@@ -53,7 +53,7 @@ _LOST = (OSError, IMAPClientAbortError)
 """After any of these the connection can't be used again."""
 
 
-class _NotCommitted(Exception):  # noqa: N818 - not an error of anybody's: the mail comes again
+class _NotCommitted(Exception):
     """The store could not take a mail."""
 
 
@@ -198,7 +198,8 @@ class Reader:
                 client.starttls(context)
             client.login(config.user, self._password())
         except BaseException:
-            client.shutdown()
+            with contextlib.suppress(*_LOST, IMAPClientError):
+                client.shutdown()
             raise
         return client
 
