@@ -41,7 +41,7 @@ docs: .venv/.dev ## rewrite the documentation that is generated from the code
 	@$(BIN)/python -m daemon.scaffold.reference docs
 
 test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB, fetched once)
-	@$(BIN)/pytest -q -m real_model $(ARGS)
+	@$(BIN)/pytest -q -m real_model -o faulthandler_timeout=0 $(ARGS)
 
 # The stamps are newer than pyproject.toml when everything in it is installed.
 .venv/.python:
