@@ -62,8 +62,9 @@ class Classifier:
             text: its sentences (`sentences.split`).
             threshold: confidence below which it abstains.
         """
+        text = [sentence for sentence in text if sentences.telling(sentence)]
         if not text:
-            return Guess(category=None, confidence=0.0, margin=0.0, why="The mail has no text.")
+            return Guess(category=None, confidence=0.0, margin=0.0, why="The mail says nothing that could be read.")
         scores = self._scorer.score([sentences.plain(sentence) for sentence in text])
         reading = read(scores, self._classes)
         sentence = text[reading.row]

@@ -2,10 +2,16 @@
 
 import re
 
+from daemon.brain import ideas
+
 _LINK = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
 _ADDRESS = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
 _AMOUNT = re.compile(r"(?:[€$£]\s?\d[\d.,]*)|(?:\b\d[\d.,]*\s?(?:€|\$|£|eur\b|euros?\b))", re.IGNORECASE)
 _NUMBER = re.compile(r"#?\b\d{4,}\b")
+_ARTICLE = re.compile(r"\b[A-Z]{2,5}-\d{2,6}\b", re.IGNORECASE)
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_NAME = 3
+"""Words of the longest name that is signed with."""
 _DIGITS = re.compile(r"\d+")
 _SPACE = re.compile(r"\s+")
 _ABBREVIATION = re.compile(
@@ -46,6 +52,12 @@ def _paragraphs(text: str) -> list[str]:
     return joined
 
 
+def telling(sentence: str) -> bool:
+    """Whether a sentence can ask for something: a lone name, number or greeting can't, `Refund 10482` can."""
+    words = _LETTERS.findall(sentence)
+    return len(words) > _NAME or "?" in sentence or bool(ideas.shipped().read(plain(sentence)))
+
+
 def plain(sentence: str) -> str:
     """The sentence in lower case, umlauts spelled out, with numbers, amounts, links and addresses as one word each.
 
@@ -54,6 +66,7 @@ def plain(sentence: str) -> str:
     text = _LINK.sub(" weblink ", sentence)
     text = _ADDRESS.sub(" mailaddress ", text)
     text = _AMOUNT.sub(" moneyamount ", text)
+    text = _ARTICLE.sub(" articlenumber ", text)
     text = _NUMBER.sub(" longnumber ", text)
     text = _DIGITS.sub("0", text)
     return _SPACE.sub(" ", text.lower().translate(_SPELLED)).strip()
