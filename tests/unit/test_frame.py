@@ -60,6 +60,8 @@ def test_every_promise_names_tests_that_exist() -> None:
     for file, test in named:
         assert (ROOT / file).is_file(), file
         assert not test or f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+    promised = {str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "promises").glob("test_*.py")}
+    assert promised <= {file for file, _ in named}
 
 
 def test_every_file_that_a_document_links_to_exists() -> None:
