@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from handlers import soundness
-from handlers.contract import Handler
+from handlers.contract import Category, Handler
 from handlers.declaration import HandlerTable
 from handlers.soundness import PROMPT, TEMPLATES, Declared
 from tools import located
-from tools.located import Fault, Faults
+from tools.located import Fault, Faults, unknown
 from tools.tool import Tool
 
 FILE = "handler.toml"
+EXAMPLES = "examples"
+"""Folder with more example sentences, a file a category."""
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
 
@@ -63,7 +66,7 @@ def _handler(path: Path, table: HandlerTable, faults: list[Fault]) -> Handler:
         prompt=_text(path / PROMPT, faults),
         tools=table.tools,
         prefetch=table.prefetch,
-        categories=tuple(category.category() for category in table.category),
+        categories=_categories(path / EXAMPLES, table, faults),
         templates={file.stem: _text(file, faults) for file in sorted((path / TEMPLATES).glob("*.md"))},
         languages=table.languages,
         hold_when=table.hold_when,
@@ -71,6 +74,25 @@ def _handler(path: Path, table: HandlerTable, faults: list[Fault]) -> Handler:
         limits=tuple(limit.limit() for limit in table.limit),
         path=path,
     )
+
+
+def _categories(folder: Path, table: HandlerTable, faults: list[Fault]) -> tuple[Category, ...]:
+    """The categories with the sentences of `examples/NAME.txt`, a line each, after those of handler.toml."""
+    categories = [category.category() for category in table.category]
+    more = {file.stem: file for file in sorted(folder.glob("*.txt"))}
+    for name in more.keys() - {category.name for category in categories}:
+        told = unknown(name, [category.name for category in categories], "category")
+        faults.append(Fault(path=more[name], message=told))
+    return tuple(
+        replace(category, examples=(*category.examples, *_sentences(more[category.name], faults)))
+        if category.name in more
+        else category
+        for category in categories
+    )
+
+
+def _sentences(file: Path, faults: list[Fault]) -> tuple[str, ...]:
+    return tuple(line.strip() for line in _text(file, faults).splitlines() if line.strip())
 
 
 def _text(path: Path, faults: list[Fault]) -> str:

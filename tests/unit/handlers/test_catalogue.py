@@ -55,6 +55,23 @@ def test_a_sound_folder_is_a_handler(tools: Catalogue, folder: Path) -> None:
     assert handler.path == folder / "desk"
 
 
+def test_example_sentences_may_stand_in_files_of_their_own(tools: Catalogue, folder: Path) -> None:
+    desk.write_handler(folder / "desk")
+    name = catalogue.load(folder, tools)["desk"].categories[0].name
+    (folder / "desk" / "examples").mkdir()
+    (folder / "desk" / "examples" / f"{name}.txt").write_text("Where is it?\n\n  Wo bleibt es?  \n")
+    assert catalogue.load(folder, tools)["desk"].categories[0].examples[-2:] == ("Where is it?", "Wo bleibt es?")
+
+
+def test_examples_of_an_unknown_category_are_told_with_the_nearest_name(tools: Catalogue, folder: Path) -> None:
+    desk.write_handler(folder / "desk")
+    name = catalogue.load(folder, tools)["desk"].categories[0].name
+    (folder / "desk" / "examples").mkdir()
+    (folder / "desk" / "examples" / f"{name}s.txt").write_text("Where is it?\n")
+    with pytest.raises(Faults, match=f"Did you mean `{name}`"):
+        catalogue.load(folder, tools)
+
+
 def test_no_folder_is_no_handler(tools: Catalogue, tmp_path: Path) -> None:
     assert catalogue.load(tmp_path / "none", tools) == {}
 
