@@ -35,7 +35,8 @@ def choose(config: Config, *, mark_key: bytes) -> Chosen:
     if config.brain.provider == "embedded":
         from daemon.brain.embedded import Embedded
 
-        return Chosen(brain=Embedded(threshold=config.brain.embedded.threshold))
+        embedded = Embedded(threshold=config.brain.embedded.threshold)
+        return Chosen(brain=embedded, close=embedded.close)
     from daemon.brain.wiring import wire
 
     wired = wire(config, key=mark_key, environ=os.environ)

@@ -50,6 +50,7 @@ class Composed:
     """Without angle brackets."""
     mail_from: str
     rcpt_to: str
+    subject: str
 
 
 def compose(  # noqa: PLR0913 - all that a reply depends on, by name
@@ -87,10 +88,11 @@ def compose(  # noqa: PLR0913 - all that a reply depends on, by name
     to = address(message.sender.address)
     own = address(mailbox.address)
     message_id = marks.message_id(mark_key, message.id, revision, own.rpartition("@")[2])
+    subject = _subject(message.subject)
     fields = [
         ("From", _from(reply.from_name, own)),
         ("To", to),
-        ("Subject", _subject(message.subject)),
+        ("Subject", _encoded(subject)),
         ("Date", format_datetime(now)),
         ("Message-ID", f"<{message_id}>"),
         *_threading(message),
@@ -104,7 +106,7 @@ def compose(  # noqa: PLR0913 - all that a reply depends on, by name
     head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
     raw = head + _content(clean(body), [part for part in below if part], quote, message_id, html_part=reply.html)
     mail_from = address(envelope_from) if envelope_from else own
-    return Composed(raw=raw, message_id=message_id, mail_from=mail_from, rcpt_to=to)
+    return Composed(raw=raw, message_id=message_id, mail_from=mail_from, rcpt_to=to, subject=subject)
 
 
 def address(text: str) -> str:
@@ -149,7 +151,11 @@ def _from(name: str, own: str) -> str:
 
 def _subject(subject: str) -> str:
     """RFC 5322 section 3.6.5: `Re: ` once, whatever the mail's program wrote in its language."""
-    text = f"Re: {_REPLIED.sub('', _one_line(subject))}"[:_SUBJECT].strip()
+    return f"Re: {_REPLIED.sub('', _one_line(subject))}"[:_SUBJECT].strip()
+
+
+def _encoded(text: str) -> str:
+    """The subject as it stands in the header (RFC 2047)."""
     # What looks like an encoded word would be decoded by the reader; a long word could not be folded.
     plain = text.isascii() and "=?" not in text and all(len(word) <= _WORD for word in text.split())
     return Header(text, "us-ascii" if plain else "utf-8", maxlinelen=76, header_name="Subject").encode(linesep="\r\n")
