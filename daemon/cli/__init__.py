@@ -53,10 +53,10 @@ COMMANDS = {
 
 def main() -> None:
     """The console script `triaged`."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(invoke(sys.argv[1:]))
 
 
-def run(arguments: Sequence[str]) -> int:
+def invoke(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Returns:
@@ -116,7 +116,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:
     """Triages a mailbox: answers routine mail itself, holds the rest for a person, and can explain every decision."""
-    del version, debug  # read by `_show_version` and `run`
+    del version, debug  # read by `_show_version` and `invoke`
 
 
 def _completing() -> list[str]:

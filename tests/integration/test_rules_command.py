@@ -77,7 +77,7 @@ def stored(directory: Path, sqlite_template: Path) -> str:
 
 
 def run(directory: Path, *words: str) -> int:
-    return cli.run(["rules", *words, "--config", str(directory)])
+    return cli.invoke(["rules", *words, "--config", str(directory)])
 
 
 def test_the_rule_that_takes_each_mail_file_is_told(

@@ -77,7 +77,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def _run(directory: Path, *words: str) -> int:
-    return cli.run([*words, "--config", str(directory)])
+    return cli.invoke([*words, "--config", str(directory)])
 
 
 def test_a_configuration_without_a_fault_is_summed_up(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from tools.errors import TriagedError
 def test_init_writes_a_configuration_in_shadow_mode_and_says_what_comes_next(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["init", str(tmp_path / "new")]) == 0
+    assert cli.invoke(["init", str(tmp_path / "new")]) == 0
     told = capsys.readouterr().out
     assert f"triaged check --config {tmp_path}/new" in told
     read = config.load(tmp_path / "new")
@@ -18,7 +18,7 @@ def test_init_writes_a_configuration_in_shadow_mode_and_says_what_comes_next(
 
 
 def test_init_with_an_example_brings_its_handler_tools_and_database(tmp_path: Path) -> None:
-    assert cli.run(["init", str(tmp_path), "--example", "customer_service"]) == 0
+    assert cli.invoke(["init", str(tmp_path), "--example", "customer_service"]) == 0
     for name in (
         "handlers/customer_service/handler.toml",
         "tools/shop.toml",
@@ -31,8 +31,8 @@ def test_init_with_an_example_brings_its_handler_tools_and_database(tmp_path: Pa
 
 
 def test_what_init_wrote_passes_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.run(["init", str(tmp_path), "--example", "customer_service"])
-    code = cli.run(["check", "--config", str(tmp_path)])
+    cli.invoke(["init", str(tmp_path), "--example", "customer_service"])
+    code = cli.invoke(["check", "--config", str(tmp_path)])
     told = capsys.readouterr()
     assert code == 0, told.err
     assert "customer_service" in told.out
@@ -42,21 +42,21 @@ def test_a_directory_with_something_in_it_is_left_alone_unless_forced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "triaged.toml").write_text("mine")
-    assert cli.run(["init", str(tmp_path)]) == 1
+    assert cli.invoke(["init", str(tmp_path)]) == 1
     assert "is not empty. Choose another directory, or overwrite what is there: --force" in capsys.readouterr().err
     assert (tmp_path / "triaged.toml").read_text() == "mine"
-    assert cli.run(["init", str(tmp_path), "--force"]) == 0
+    assert cli.invoke(["init", str(tmp_path), "--force"]) == 0
     assert (tmp_path / "triaged.toml").read_text() != "mine"
 
 
 def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    assert cli.run(["init", str(tmp_path / "file" / "new")]) == 1
+    assert cli.invoke(["init", str(tmp_path / "file" / "new")]) == 1
     assert "can't be written: Not a directory." in capsys.readouterr().err
 
 
 def test_an_unknown_example_is_told_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["init", str(tmp_path), "--example", "customer-service"]) == 1
+    assert cli.invoke(["init", str(tmp_path), "--example", "customer-service"]) == 1
     assert "Did you mean `customer_service`?" in capsys.readouterr().err
 
 

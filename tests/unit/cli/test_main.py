@@ -18,7 +18,9 @@ A, B = Path("a.toml"), Path("b.toml")
 
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
     """What makes it start in 0.15 s."""
-    code = f"import sys; from daemon import cli; cli.run(['--help']); print([m for m in {HEAVY} if m in sys.modules])"
+    code = (
+        f"import sys; from daemon import cli; cli.invoke(['--help']); print([m for m in {HEAVY} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     *told, imported = done.stdout.splitlines()
     assert imported == "[]"
@@ -27,19 +29,19 @@ def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_every_command_loads_and_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run([name, "--help"]) == 0
+    assert cli.invoke([name, "--help"]) == 0
     assert "Usage: triaged" in capsys.readouterr().out
 
 
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     from importlib.metadata import version
 
-    assert cli.run(["--version"]) == 0
+    assert cli.invoke(["--version"]) == 0
     assert capsys.readouterr().out == f"triaged {version('triaged')}\n"
 
 
 def test_a_misspelt_command_is_wrong_use_and_the_nearest_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["draft"]) == 2
+    assert cli.invoke(["draft"]) == 2
     assert "Did you mean 'drafts'" in capsys.readouterr().err
 
 
@@ -52,7 +54,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Fail:
             raise error
 
         monkeypatch.setattr(cli, "_module", lambda _: SimpleNamespace(command=command))
-        return cli.run([*options, word])
+        return cli.invoke([*options, word])
 
     return fail
 
@@ -103,5 +105,5 @@ def test_a_shell_completes_words_inside_a_group(
     monkeypatch.setenv("_TRIAGED_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "triaged tools ")
     monkeypatch.setenv("COMP_CWORD", "2")
-    cli.run([])
+    cli.invoke([])
     assert capsys.readouterr().out.split() == ["list", "show"]
