@@ -1,42 +1,20 @@
 """triaged.toml as models: a section is a class, a key is a field, and the field says what it means."""
 
-import os
-import re
-import stat
 from collections.abc import Iterator
 from datetime import date
-from ipaddress import ip_address
-from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from daemon import secrets
+from daemon.duration import Duration
+from daemon.loopback import is_loopback
 from tools import located
 from tools.located import Document, Fault, Faults
 
 FILE = "triaged.toml"
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def seconds(value: Any) -> float:
-    """Read a duration such as `"90s"`, `"5m"`, `"24h"` or `"30d"` as seconds.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
-        return float(value)
-    found = _DURATION.match(str(value).strip())
-    if not found:
-        raise ValueError(f'{value!r} is not a duration. Write a number and ms, s, m, h or d: "90s", "5m", "24h"')
-    return float(found.group(1)) * _SECONDS[found.group(2)]
-
-
-Duration = Annotated[float, BeforeValidator(seconds)]
-"""Seconds; written as `"5m"`."""
 
 
 class Section(BaseModel):
@@ -405,47 +383,17 @@ def _secret_faults(config: Config, document: Document) -> Iterator[Fault]:
         (("database", name, "password_file"), database.password_file) for name, database in config.database.items()
     ]
     for key, path in named:
-        if path is not None and (problem := secret_problem(locate_secret(config, path))):
+        if path is not None and (problem := secrets.problem(secrets.locate(config.directory, path))):
             yield document.fault(key, problem)
 
 
-def locate_secret(config: Config, path: Path) -> Path:
-    """A secret's file: systemd's credential of that name if there is one, else the path itself."""
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and (Path(credentials) / path.name).exists():
-        return Path(credentials) / path.name
-    return config.resolve(path)
-
-
-def secret_problem(path: Path) -> str | None:
-    """What keeps a secret from being used, as a sentence; None when nothing does."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        told = f"The secret {path} can't be read: {error.strerror}."
-        return f"{told} Write the secret into that file (mode 0600), or correct the path."
-    if stat.S_IMODE(mode) & 0o007:
-        return f"The secret {path} is open to every user (mode {stat.S_IMODE(mode):04o}). Run: chmod 0600 {path}"
-    return None
-
-
 def secret(config: Config, path: Path) -> str:
-    """Read a secret.
+    """Read a secret that the configuration names.
 
     Raises:
         Faults: it is missing or world-readable.
     """
-    file = locate_secret(config, path)
-    if problem := secret_problem(file):
+    file = secrets.locate(config.directory, path)
+    if problem := secrets.problem(file):
         raise Faults([Fault(path=file, message=problem)])
     return file.read_text(encoding="utf-8").strip()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine; `127.example.com` is a name like any other."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from daemon.config import SmtpConfig, is_loopback
+from daemon.config import SmtpConfig
 from daemon.errors import Refused4xx, Refused5xx, Uncertain, Unreachable
+from daemon.loopback import is_loopback
 from tools.errors import Permanent, TriagedError
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from daemon import config
+from daemon.duration import seconds
 
 _INTRODUCTION = """\
 # triaged.toml
@@ -87,14 +88,14 @@ def toml(value: Any) -> str:
     return dumps(str(value), ensure_ascii=False)
 
 
-def duration(seconds: float) -> str:
+def duration(length: float) -> str:
     """Seconds as an operator writes them: `"5m"`."""
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-        if seconds == size:
+        if length >= 2 * size and length % size == 0:
+            return f"{int(length // size)}{unit}"
+        if length == size:
             return f"1{unit}"
-    return f"{seconds:g}s"
+    return f"{length:g}s"
 
 
 def _walk(model: type[BaseModel], path: tuple[str, ...], *, array: bool) -> Iterator[Table]:
@@ -134,7 +135,7 @@ def _key(name: str, field: FieldInfo) -> Key:
 
 
 def _is_duration(field: FieldInfo) -> bool:
-    return any(getattr(item, "func", None) is config.seconds for item in field.metadata)
+    return any(getattr(item, "func", None) is seconds for item in field.metadata)
 
 
 def _type(annotation: Any) -> str:

@@ -1,8 +1,6 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from daemon import config
 from daemon.config import Config
@@ -157,43 +155,3 @@ def test_a_secret_that_went_missing_later_is_told_when_it_is_read(directory: Pat
     (directory / "imap-password").unlink()
     with pytest.raises(Faults, match="can't be read"):
         config.secret(read, Path("imap-password"))
-
-
-# --- durations -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("written", "seconds"),
-    [("250ms", 0.25), ("90s", 90), ("5m", 300), ("1.5h", 5400), ("24 h", 86400), ("30d", 2592000), (7, 7)],
-)
-def test_durations_are_seconds(written: object, seconds: float) -> None:
-    assert config.seconds(written) == seconds
-
-
-@given(st.text(max_size=12))
-def test_any_text_is_a_duration_or_refused_with_an_example(written: str) -> None:
-    try:
-        assert config.seconds(written) >= 0
-    except ValueError as error:
-        assert '"5m"' in str(error)  # noqa: PT017 - both ends are fine
-
-
-@pytest.mark.parametrize("written", ["5", "-5m", "5 minutes", "m", "", True, None, -1, float("inf"), float("nan")])
-def test_what_is_no_duration_is_a_fault(written: object) -> None:
-    with pytest.raises(ValueError, match="is not a duration"):
-        config.seconds(written)
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("::1", True),
-        ("127.shop.example", False),
-        ("10.0.0.1", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_an_address_not_a_name_that_looks_like_one(host: str, local: object) -> None:
-    assert config.is_loopback(host) is local
