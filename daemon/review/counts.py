@@ -31,7 +31,7 @@ class Status:
 def status(session: Session, vault: Vault, now: datetime) -> Status:
     """Count."""
     state = sa.case((col(Mail.state) == "done", col(Mail.outcome)), else_=col(Mail.state))
-    messages = dict(session.execute(sa.select(state, func.count()).select_from(Mail).group_by(state)).tuples().all())
+    messages = dict(session.execute(sa.select(state, func.count()).select_from(Mail).group_by(state)).all())
     held: dict[str, int] = {}
     for reasons in session.exec(select(Draft.reasons).where(col(Draft.state) == "held")):
         main = reasons.split(",")[0]
