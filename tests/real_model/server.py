@@ -26,7 +26,7 @@ CACHE_VARIABLE = "TRIAGED_REAL_MODEL_CACHE"
 MODEL = "qwen2.5-coder-1.5b"
 
 
-class Unavailable(Exception):  # noqa: N818 - it is a state of this machine, and no mistake
+class Unavailable(Exception):
     """The model can't be had here; the message says why."""
 
 
