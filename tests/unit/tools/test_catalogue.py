@@ -141,3 +141,18 @@ def test_the_digest_of_a_tool_changes_with_its_statements_only(sqlite_business: 
         for text in (TOOLS, TOOLS.replace("One order.", "An order."), TOOLS.replace("o.note, c.name", "o.note"))
     }
     assert len(digests) == 2
+
+
+def test_a_file_that_this_user_may_not_write_is_a_fault_for_writes_only(
+    sqlite_business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    sqlite_business.load(GOOD)
+    with pytest.raises(Faults, match="may not write the file"):
+        sqlite_business.load(WRITE)
+
+
+def test_a_table_whose_rows_can_not_be_told_apart_is_a_fault(sqlite_business: Business) -> None:
+    sqlite_business.run("CREATE TABLE hidden (rowid TEXT, _rowid_ TEXT, oid TEXT, email TEXT)")
+    with pytest.raises(Faults, match="hides its row id"):
+        sqlite_business.load(WRITE.replace("customers SET city", "hidden SET oid"))
