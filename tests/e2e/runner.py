@@ -1,0 +1,77 @@
+"""Forks `triaged run` from a process that has imported everything; each fork dies by SIGKILL where it is told to.
+
+A line of JSON comes in for each daemon: `config`, `log`, `die_at` (a durable boundary, or nothing) and `environment`; its
+process id goes out. The forks are real daemons, only without the seconds that imports take.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+_IMPORTED = (
+    "anthropic",
+    "daemon.brain.wiring",
+    "daemon.cli.run",
+    "daemon.main",
+    "daemon.watch.logs",
+    "daemon.watch.notify",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+)
+
+
+class Doom:
+    """`reached` of a daemon that dies when a mail which came to it gets to a boundary."""
+
+    def __init__(self, die_at: str) -> None:
+        self._die_at = die_at
+        self._armed = False
+
+    async def __call__(self, _identifier: str, state: str) -> None:
+        """Die here, or go on; what was left from before does not count."""
+        self._armed = self._armed or state == "received"
+        if self._armed and state == self._die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(10)
+
+
+def main() -> None:
+    """Fork until standard input ends."""
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork here; its parent's parent watches it
+    print("ready", flush=True)  # noqa: T201 - the answer
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _become(**json.loads(line))
+        print(child, flush=True)  # noqa: T201 - the answer
+
+
+def _become(*, config: str, log: str, die_at: str, environment: dict[str, str]) -> None:
+    """Turn this fork into a daemon with a session and files of its own."""
+    from daemon import cli
+    from daemon import main as composition
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.environ.update(environment)
+    with Path(log).open("ab") as file, Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    doomed: Any = partial(composition.Daemon, reached=Doom(die_at))
+    composition.Daemon = doomed  # type: ignore[misc]  # `triaged run` itself, with its watcher of boundaries chosen
+    code = cli.invoke(["run", "--config", config])
+    Path(log + ".exit").write_text(str(code))
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""P1 and P2 on the real process: kill -9, the mail server sends again, a new process takes up what is left."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.house import Fate, House, Kind, Letter
+from tests.e2e.processes import PATIENCE, Runner, hand_in, wait_for
+
+BOUNDARIES = (
+    "received",
+    "claimed",
+    "turn 1",
+    "considered",
+    "finished",
+    "approved",
+    "applying",
+    "written",
+    "ready",
+    "opened",
+    "sending",
+    "answered",
+    "sent",
+)
+"""Every durable boundary on the path of a mail that is answered after a write (`reached` of pipeline and delivery)."""
+EXPECTED: dict[Kind, set[str]] = {
+    "status": {"sent", "delivery-uncertain"},
+    "cancel": {"sent", "delivery-uncertain"},
+    "question": {"category-not-automatic"},
+    "newsletter": {"ignored"},
+}
+
+
+class MailServer:
+    """The mail server before the daemon: it keeps each mail until somebody said 250."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.queue: list[Letter] = []
+        self._over = threading.Event()
+
+    def accept(self, *kinds: Kind) -> None:
+        """Take mails of customers."""
+        self.queue += [self._house.letter(kind) for kind in kinds]
+
+    def flush(self) -> None:
+        """Try to hand in everything once, in order; one failure ends the try, as the daemon is gone."""
+        while self.queue and hand_in(self._house.lmtp, self.queue[0]):
+            self.queue.pop(0)
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Flush again and again, beside what the test does."""
+        thread = threading.Thread(target=self._go_on, name="mail-server")
+        thread.start()
+        yield
+        self._over.set()
+        thread.join()
+
+    def _go_on(self) -> None:
+        while not self._over.wait(0.02):
+            self.flush()
+
+
+def settled(house: House, server: MailServer) -> bool:
+    """Every mail was taken and has ended."""
+    return not server.queue and all(fate.ended for fate in house.fates())
+
+
+def prove(house: House, kills: int) -> list[Fate]:
+    """Each mail has one outcome, at most one reply and at most one write, which the reply, if any, speaks of."""
+    fates = house.fates()
+    uncertain = sum(fate.uncertain for fate in fates)
+    print(f"{house.engine}: {len(fates)} mails, {kills} kills, {uncertain} delivery-uncertain")  # noqa: T201 - the issue asks for it
+    for fate in fates:
+        assert fate.rows == 1, fate
+        assert (fate.outcome or fate.reason) in EXPECTED[fate.kind], fate
+        assert fate.mails <= 1, fate
+        assert fate.cancellations == (fate.kind == "cancel"), fate
+        if fate.outcome == "sent":
+            assert fate.mails == 1, fate
+    return fates
+
+
+def test_killed_at_each_boundary_every_mail_has_one_outcome_at_most_one_reply_and_one_write(
+    house: House, runner: Runner
+) -> None:
+    server = MailServer(house)
+    for boundary in BOUNDARIES:
+        daemon = runner.start(house.directory, house.lmtp, die_at=boundary)
+        assert daemon.ready(), daemon.said()
+        server.accept("cancel")
+        server.flush()
+        assert daemon.gone(within=PATIENCE), f"never reached {boundary}:\n{daemon.said()}"
+        assert wait_for(lambda: not daemon.relatives(), within=10), "a killed daemon leaves processes behind"
+    daemon = runner.start(house.directory, house.lmtp)
+    assert daemon.ready(), daemon.said()
+    server.flush()
+    assert wait_for(lambda: settled(house, server)), [*house.fates(), daemon.said()]
+    fates = prove(house, kills=len(BOUNDARIES))
+    killed_at = dict(zip(BOUNDARIES, fates, strict=True))
+    assert (killed_at["sending"].uncertain, killed_at["sending"].mails) == (True, 0)
+    assert (killed_at["answered"].uncertain, killed_at["answered"].mails) == (True, 1)
+
+
+def kill_at_random(house: House, runner: Runner, *, mails: int, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    server = MailServer(house)
+    server.accept(*chance.choices(("status", "cancel", "question", "newsletter"), weights=(4, 4, 1, 1), k=mails))
+    with server.going_on():
+        for _ in range(kills):
+            daemon = runner.start(house.directory, house.lmtp)
+            if chance.random() < 0.8:  # else it dies while it starts
+                daemon.ready()
+            time.sleep(chance.uniform(0.0, 1.0))
+            daemon.kill()
+        daemon = runner.start(house.directory, house.lmtp)
+        assert wait_for(lambda: settled(house, server)), [*house.fates(), daemon.said()]
+    prove(house, kills=kills)
+
+
+def test_killed_anywhere_while_mail_comes_in_nothing_is_lost_and_nothing_is_done_twice(
+    house: House, runner: Runner
+) -> None:
+    kill_at_random(house, runner, mails=15, kills=4, seed=11)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_many_times_nothing_is_lost_and_nothing_is_done_twice(house: House, runner: Runner, seed: int) -> None:
+    kill_at_random(house, runner, mails=120, kills=30, seed=seed)
