@@ -46,9 +46,9 @@ def decode(content: bytes, charset: str) -> tuple[str, bool]:
     """
     name = codec(charset) if charset else "utf-8"
     # Text that is UTF-8 by accident does not exist beyond ASCII, so UTF-8 labelled as Latin-1 is recognised.
-    for attempt in ("utf-8", name) if name == "cp1252" else (name, "utf-8"):
+    for attempt in ("utf-8", name) if name == "cp1252" else (name or "utf-8", "utf-8"):
         try:
-            return content.decode(attempt or "utf-8"), name in {attempt, "cp1252"}
+            return content.decode(attempt), name is not None and name in {attempt, "cp1252"}
         except (UnicodeError, ValueError):
             continue
     return content.decode("cp1252", errors="replace"), False

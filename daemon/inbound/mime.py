@@ -238,8 +238,8 @@ def uncomment(value: str) -> str:
         if letter == '"' and not depth:
             quoted = not quoted
         if letter == "(" and not quoted:
+            kept.append("" if depth else " ")
             depth += 1
-            kept.append(" ")
         elif letter == ")" and depth:
             depth -= 1
         elif not depth:
