@@ -178,7 +178,7 @@ def _unknown_customer(author: Author) -> SampleMail:
     address = f"guest{author.random.randint(100, 999)}@elsewhere.example.net"
     guest = replace(owner, name=author.name(owner.language), email=address)
     letter = author.letter(guest, author.words("order_status", guest.language))
-    sample = _sample(letter, guest, name="unknown-customer", category="order_status", expect="held")
+    sample = _sample(letter, guest, name="unknown-customer", category="unknown_customer", expect="sent")
     return replace(sample, forbidden=private(owner))
 
 
