@@ -66,7 +66,9 @@ class MailboxConfig(Section):
         default=(),
         description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty: nobody is verified.",
     )
-    dkim: Literal["off", "local"] = Field(default="off", description="`local`: verify DKIM signatures ourselves.")
+    dkim: Literal["off", "local"] = Field(
+        default="off", description="`local`, to verify signatures ourselves, is not in this version."
+    )
     own_lists: tuple[str, ...] = Field(
         default=(), description="List-Ids of our own group addresses: their list fields don't make a mail automatic."
     )
@@ -86,7 +88,7 @@ class MailboxConfig(Section):
     drafts: str = Field(default="Drafts", description="IMAP folder for drafts.")
     sent: str = Field(default="Sent", description="IMAP folder for copies of what was sent.")
     done: str = Field(
-        default="", description="Folder that finished mail is moved to; empty: it stays, marked `$Triaged`."
+        default="", description="A folder for finished mail is not in this version: it stays, with `$Triaged`."
     )
     since: Literal["now", "all"] | date = Field(
         default="now", description="First run: only new mail, all mail, or mail since a date."
@@ -108,6 +110,9 @@ class MailboxConfig(Section):
             raise ValueError(f'kind = "{self.kind}" needs {", ".join(f"`{name}`" for name in missing)}')
         if self.kind == "imap" and self.tls == "none" and not is_loopback(self.host or ""):
             raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
+        later = [name for name, unset in (("dkim", "off"), ("done", "")) if getattr(self, name) != unset]
+        if later:
+            raise ValueError(f"{', '.join(f'`{name}`' for name in later)} is not in this version. Remove it")
         if "@" not in self.address:
             raise ValueError(f"address: {self.address!r} is not a mail address")
         return self
@@ -156,9 +161,6 @@ class SmtpConfig(Section):
 class EmbeddedConfig(Section):
     """The embedded brain."""
 
-    encoder: Path | None = Field(
-        default=None, description="Reserved for a folder with an ONNX encoder; not in this version."
-    )
     threshold: float | None = Field(
         default=None,
         ge=0,
@@ -200,12 +202,6 @@ class BrainConfig(Section):
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise ValueError("mail would go out in clear. Use https, or a server on loopback")
         return url
-
-    @model_validator(mode="after")
-    def _encoder(self) -> "BrainConfig":
-        if self.embedded.encoder is not None:
-            raise ValueError("embedded.encoder is not supported in this version. Remove the key")
-        return self
 
 
 class ReplyConfig(Section):
@@ -268,12 +264,10 @@ class PersonConfig(Section):
 class ReviewConfig(Section):
     """People."""
 
-    group: str = Field(default="triaged", description="OS group whose members may review.")
     people: dict[str, PersonConfig] = Field(
         default_factory=dict,
         description="`[review.people.USER]`: OS user to name and rights. Empty: everybody who can open the store.",
     )
-    claim: Duration = Field(default=900.0, description="How long a claim lasts.")
 
 
 class WatchConfig(Section):
@@ -292,13 +286,6 @@ class RetentionConfig(Section):
     """How long things are kept."""
 
     workflows: Duration = Field(default=7 * 86400.0, description="Finished entries of the workflow engine.")
-
-
-class IdentityConfig(Section):
-    """Maps a verified address to `:customer`."""
-
-    database: str = Field(description="Business database.")
-    statement: str = Field(description="SELECT of one column with `:sender`.")
 
 
 class RouteConfig(Section):
@@ -320,9 +307,6 @@ class Config(Section):
     review: ReviewConfig = Field(default_factory=ReviewConfig)
     watch: WatchConfig = Field(default_factory=WatchConfig)
     retention: RetentionConfig = Field(default_factory=RetentionConfig)
-    identity: dict[str, IdentityConfig] = Field(
-        default_factory=dict, description="`[identity.NAME]`: verified address to `:customer`."
-    )
 
     _directory: Path = PrivateAttr(default=Path())
 

@@ -28,13 +28,15 @@ from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.screen import Screened
 from daemon.outbound.deliver import Outbound, deliver
 from daemon.route.rules import Route
-from daemon.store import ingest, turns
+from daemon.store import drafts, ingest, turns
 from daemon.store.codec import encode
+from daemon.store.content import Text
+from daemon.store.drafts import Ended
 from daemon.store.engine import Store
 from daemon.store.limits import Charge
 from daemon.store.queue import DELIVER, TRIAGE, Queue, Workflow
 from daemon.store.seal import new_id
-from daemon.store.turns import Claimed, Ended, Text
+from daemon.store.turns import Claimed
 from handlers.contract import BrainBusy, Proposal, Turn
 from tools.errors import Transient
 
@@ -212,7 +214,7 @@ async def _end(parts: Parts, claimed: Claimed, answer: Answer, brain: str) -> No
         currency=next((write.currency for write in proposal.writes if write.currency), None),
         last_turn=proposal.turns[-1] if proposal.turns else None,
     )
-    await parts.store.write(lambda session: turns.finish(session, vault, parts.queue, claimed, ended, now=now))
+    await parts.store.write(lambda session: drafts.finish(session, vault, parts.queue, claimed, ended, now=now))
     await parts.reached(claimed.run, "finished")
     log.info("turn.finished", outcome=ended.outcome, reasons=",".join(ended.reasons), handler=answer.route.handler)
     try:

@@ -24,7 +24,7 @@ from tools.located import Document, Fault, Faults
 T = TypeVar("T")
 
 _FOLDERS = ("handlers", "tools", "knowledge")
-_BEHAVIOUR = ("brain", "reply", "limits", "review", "identity")
+_BEHAVIOUR = ("brain", "reply", "limits", "review")
 """Sections of triaged.toml that change what is decided; hosts and secrets are not among them."""
 
 

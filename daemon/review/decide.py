@@ -11,7 +11,7 @@ from daemon import marks
 from daemon.config import Config
 from daemon.errors import NotPossible
 from daemon.review.view import find
-from daemon.store import conversations, records, turns
+from daemon.store import content, conversations, drafts, records
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
 from daemon.store.tables import Conversation, Delivery, Draft, Mail, Review, Revision, Run
@@ -73,7 +73,7 @@ def approve(
             'Set mode = "live" in triaged.toml first.'
         )
     revision = session.get_one(Revision, (draft.id, draft.revision))
-    text = turns.text_of(vault, revision)
+    text = content.text_of(vault, revision)
     if not text.body.strip():
         raise NotPossible(f"The draft {draft.id} has no text yet. Write one: triaged drafts edit {draft.id}")
     earlier = session.exec(
@@ -87,7 +87,7 @@ def approve(
     draft.state, draft.approved_by, draft.decided_at = "approved", by, now
     session.add(draft)
     domain = config.mailbox[draft.mailbox].address.rpartition("@")[2]
-    delivery = turns.add_delivery(
+    delivery = drafts.add_delivery(
         session,
         vault,
         draft,
@@ -99,7 +99,7 @@ def approve(
     )
     if earlier is not None and earlier.applied:
         delivery.applied, delivery.state = True, "ready"  # the writes stand; only the mail is missing
-    turns.enqueue_delivery(session, queue, delivery, priority="high")
+    drafts.enqueue_delivery(session, queue, delivery, priority="high")
     _set_mails(session, draft, "approved")
     _note(session, vault, draft, by, "resend" if resend else "approve", resend or "", now)
     return draft.id
@@ -115,11 +115,11 @@ def edit(session: Session, vault: Vault, prefix: str, body: str, *, by: str, now
         NotPossible: it is not held any more, or somebody else has claimed it.
     """
     draft = _held(session, prefix, by, now)
-    old = turns.text_of(vault, session.get_one(Revision, (draft.id, draft.revision)))
+    old = content.text_of(vault, session.get_one(Revision, (draft.id, draft.revision)))
     draft.revision += 1
     session.add(draft)
     kept = tuple(fact for fact in old.facts if body[fact.start : fact.start + len(fact.shown)] == fact.shown)
-    turns.add_revision(session, vault, draft, replace(old, body=body, facts=kept, template=None), author=by, now=now)
+    drafts.add_revision(session, vault, draft, replace(old, body=body, facts=kept, template=None), author=by, now=now)
     _note(session, vault, draft, by, "edit", "", now)
     return draft.revision
 

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from daemon.errors import NotPossible
 from daemon.review.view import calls_of, find
-from daemon.store import conversations, records, turns
+from daemon.store import content, conversations, records
 from daemon.store.codec import decode
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
@@ -66,7 +66,7 @@ def list_messages(
 
 
 def _line(vault: Vault, mail: Mail) -> MailLine:
-    message = turns.message_of(vault, mail)
+    message = content.message_of(vault, mail)
     return MailLine(
         id=mail.id,
         received_at=mail.received_at,
@@ -108,7 +108,7 @@ def show_message(session: Session, vault: Vault, prefix: str) -> MailView:
     told = session.exec(select(Record).where(about).order_by(col(Record.id))).all()
     return MailView(
         line=_line(vault, mail),
-        message=turns.message_of(vault, mail),
+        message=content.message_of(vault, mail),
         note="" if routed else note.decode(),
         route=decode(dict[str, Any], note) if routed else {},
         runs=tuple(_run(run) for run in runs),
@@ -140,7 +140,7 @@ def raw_of(session: Session, vault: Vault, prefix: str) -> tuple[Mail, Message, 
     """
     mail = find(session, Mail, prefix)
     raw = session.get_one(Raw, mail.id)
-    return mail, turns.message_of(vault, mail), vault.open(raw.person_id, "raw.content", raw.message_id, raw.content)
+    return mail, content.message_of(vault, mail), vault.open(raw.person_id, "raw.content", raw.message_id, raw.content)
 
 
 def retry(
@@ -174,7 +174,7 @@ def retry(
     mail.as_human, mail.note = True, None
     session.add(mail)
     if mail.conversation_id is None:
-        message = turns.message_of(vault, mail)
+        message = content.message_of(vault, mail)
         conversations.attach(session, vault, queue, mail, message, base_subject, now=now, debounce=0)
     else:
         conversations.enqueue(session, queue, session.get_one(Conversation, mail.conversation_id))

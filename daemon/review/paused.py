@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from daemon.config import Config
 from daemon.errors import NotFound
-from daemon.store import records, switches, turns
+from daemon.store import drafts, records, switches
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
 from daemon.store.tables import Delivery
@@ -43,5 +43,5 @@ def resume(session: Session, queue: Queue, name: str, *, by: str, now: datetime)
     records.write(session, "resumed", at=now, actor=by, switch=name)
     waiting = session.exec(select(Delivery).where(col(Delivery.state).in_(("approved", "applying", "ready")))).all()
     for delivery in waiting:
-        turns.enqueue_delivery(session, queue, delivery)
+        drafts.enqueue_delivery(session, queue, delivery)
     return len(waiting)

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from sqlmodel import Session, SQLModel, col, select
 
 from daemon.errors import Ambiguous, NotFound
-from daemon.store import turns
+from daemon.store import content
 from daemon.store.codec import decode
+from daemon.store.content import Text
 from daemon.store.seal import Vault
 from daemon.store.tables import Delivery, Draft, Mail, Review, Revision, Run, StagedWriteRow, ToolCallRow, VerdictRow
-from daemon.store.turns import Text
 from handlers.contract import Message, Proposal, ToolResult
 from tools.staged import StagedWrite
 
@@ -97,7 +97,7 @@ def list_drafts(
 
 
 def _line(session: Session, vault: Vault, draft: Draft) -> DraftLine:
-    message = turns.message_of(vault, session.get_one(Mail, draft.message_id))
+    message = content.message_of(vault, session.get_one(Mail, draft.message_id))
     return DraftLine(
         id=draft.id,
         state=draft.state,
@@ -132,8 +132,8 @@ def show_draft(session: Session, vault: Vault, prefix: str) -> DraftView:
         line=_line(session, vault, draft),
         revision=draft.revision,
         author=revision.author,
-        messages=tuple(turns.message_of(vault, mail) for mail in mails),
-        text=turns.text_of(vault, revision),
+        messages=tuple(content.message_of(vault, mail) for mail in mails),
+        text=content.text_of(vault, revision),
         proposal=decode(Proposal, vault.open(draft.person_id, "drafts.content", draft.id, draft.content)),
         route=decode(dict[str, Any], vault.open(newest.person_id, "messages.note", newest.id, newest.note))
         if newest.note

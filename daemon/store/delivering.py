@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from daemon.errors import Stopped
-from daemon.store import conversations, limits, records, switches, turns
+from daemon.store import content, conversations, drafts, limits, records, switches
 from daemon.store.codec import decode
+from daemon.store.content import Text
 from daemon.store.limits import Charge
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault, new_id
 from daemon.store.tables import Conversation, Delivery, Draft, Mail, Raw, Revision, StagedWriteRow
-from daemon.store.turns import Text
 from handlers.contract import Message
 from tools.staged import StagedWrite
 
@@ -93,9 +93,9 @@ def load(session: Session, vault: Vault, delivery_id: str) -> Job | None:
         claimed_boot=delivery.claimed_boot,
         claimed_until=delivery.claimed_until,
         created_at=delivery.created_at,
-        message=turns.message_of(vault, mail),
+        message=content.message_of(vault, mail),
         raw=vault.open(raw.person_id, "raw.content", raw.message_id, raw.content),
-        text=turns.text_of(vault, revision),
+        text=content.text_of(vault, revision),
         writes=tuple(_write(vault, row) for row in writes),
     )
 
@@ -223,12 +223,12 @@ def put_back(
     )
     delivery = session.get_one(Delivery, job.id)
     session.refresh(delivery)
-    turns.enqueue_delivery(session, queue, delivery, delay=delay)
+    drafts.enqueue_delivery(session, queue, delivery, delay=delay)
 
 
 def look_again(session: Session, queue: Queue, job: Job, *, delay: float) -> None:
     """Leave it as it is and come back in a while."""
-    turns.enqueue_delivery(session, queue, session.get_one(Delivery, job.id), delay=delay)
+    drafts.enqueue_delivery(session, queue, session.get_one(Delivery, job.id), delay=delay)
 
 
 def wait(session: Session, job: Job, reason: str, *, now: datetime) -> None:

@@ -1,0 +1,31 @@
+"""What sealed columns of mails and drafts hold, opened."""
+
+from dataclasses import dataclass
+
+from daemon.store.codec import decode
+from daemon.store.seal import Vault
+from daemon.store.tables import Mail, Revision
+from handlers.contract import Fact, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What a revision of a draft holds."""
+
+    body: str
+    language: str
+    facts: tuple[Fact, ...] = ()
+    template: str | None = None
+
+
+def message_of(vault: Vault, mail: Mail) -> Message:
+    """The parsed message of a row."""
+    return decode(Message, vault.open(mail.person_id, "messages.content", mail.id, mail.content))
+
+
+def text_of(vault: Vault, revision: Revision) -> Text:
+    """The text of a draft's revision."""
+    return decode(
+        Text,
+        vault.open(revision.person_id, "revisions.content", f"{revision.draft_id}:{revision.number}", revision.content),
+    )
