@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-LIMIT = 250_000
+LIMIT = 200_000
 """Characters of markup that are read; the rest is dropped."""
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)((?:\"[^\"]*+\"|'[^']*+'|[^>\"'])*+)>")
@@ -35,6 +35,7 @@ _BLOCK = frozenset(
 )
 _SPACED = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol", "pre"})
 _SELF_CLOSING = frozenset({"p", "li", "td", "th", "tr", "dt", "dd", "option"})
+_CELL = " | "
 _MAX_QUOTE = 5
 
 
@@ -126,6 +127,7 @@ class _Reader:
         self._counts: dict[str, int] = {}
         self._hidden = 0
         self._gap = False
+        self._depth = 0
         self._classes: frozenset[str] = frozenset()
 
     def take(self, kind: str, value: str, attributes: str) -> None:
@@ -154,7 +156,7 @@ class _Reader:
             *whole, rest = value.split("\n")
             for line in whole:
                 self._line.append(line)
-                self._flush()
+                self._flush(gap=not line.strip())
             self._line.append(rest)
         else:
             value = _SPACE.sub(" ", value)
@@ -164,14 +166,16 @@ class _Reader:
 
     def _flush(self, *, gap: bool = False) -> None:
         """End the line; an empty one is written only between two others."""
+        while self._line and self._line[-1] == _CELL:
+            self._line.pop()
         line = "".join(self._line).rstrip()
         self._line.clear()
-        prefix = "> " * min(self._counts.get("blockquote", 0), _MAX_QUOTE)
+        depth = min(self._counts.get("blockquote", 0), _MAX_QUOTE)
         if line.strip():
             if self._gap and self._lines:
-                self._lines.append(prefix.rstrip() if self._lines[-1].startswith(">") else "")
-            self._lines.append(prefix + line)
-            self._gap = False
+                self._lines.append(("> " * min(depth, self._depth)).rstrip())
+            self._lines.append("> " * depth + line)
+            self._gap, self._depth = False, depth
         self._gap = self._gap or gap
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
@@ -193,7 +197,7 @@ class _Reader:
         if name == "li":
             self._line.append("- ")
         elif name in {"td", "th"} and "".join(self._line[-1:]).strip():
-            self._line.append(" | ")
+            self._line.append(_CELL)
 
     def _hides(self, name: str, attributes: dict[str, str]) -> bool:
         if "hidden" in attributes or _invisible(attributes.get("style", "")):
@@ -306,7 +310,9 @@ def _hiding(sheet: str) -> frozenset[str]:
     found: set[str] = set()
     enclosing: list[str] = []
     before = ""
-    for piece in _BRACE.split(sheet[:_MAX_SHEET].lower()):
+    first, *commented = sheet[:_MAX_SHEET].lower().split("/*")
+    sheet = first + "".join(each.partition("*/")[2] for each in commented)
+    for piece in _BRACE.split(sheet):
         if piece == "{":
             enclosing.append(before.strip())
         elif piece == "}" and enclosing:

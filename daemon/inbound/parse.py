@@ -104,7 +104,7 @@ def _read(raw: bytes, *, id: str, mailbox: str, received_at: datetime) -> Parsed
         to=_list(root, "to"),
         cc=_list(root, "cc"),
         reply_to=_list(root, "reply-to"),
-        subject=_TAGS.sub("", _FLAG.sub("", subject)),
+        subject=_TAGS.sub("", subject),
         date=_date(root.first("date")),
         received_at=received_at,
         text=text,
@@ -168,10 +168,11 @@ def _content(root: Part, subject: str) -> tuple[str, str, tuple[Attachment, ...]
             body.notes.append(Reason.TEXT_HTML_DIFFER)
         # The HTML is what the sender's mail program showed while they wrote; it counts when the two disagree.
         chosen.append(page if differ or not plain.strip() else plain)
-    whole = _clean("\n\n".join(chosen))
+    whole = "\n\n".join(chosen)[:TEXT_LIMIT]
     if _TAGS.search(_FLAG.sub("", whole + subject)):
         body.notes.append(Reason.UNICODE_TAGS)
         whole = _TAGS.sub("", whole)
+    whole = _clean(whole)
     if "-----BEGIN PGP MESSAGE-----" in whole:
         body.notes.append(Reason.ENCRYPTED)
     text, quoted = quote.split(whole)
@@ -182,7 +183,7 @@ def _content(root: Part, subject: str) -> tuple[str, str, tuple[Attachment, ...]
 
 
 def _clean(text: str) -> str:
-    text = text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = [line.rstrip() for line in unicodedata.normalize("NFC", _CONTROL.sub("", text)).split("\n")]
     return "\n".join(lines).strip("\n")
 

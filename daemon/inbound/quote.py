@@ -65,8 +65,8 @@ def split(text: str) -> tuple[str, str]:
             if not lines[rest : rest + 1] or not lines[rest].startswith(">"):
                 quoted += lines[at:]
                 break
-            quoted += lines[at : at + length]
-            at += length
+            quoted += lines[at:rest]
+            at = rest
         else:
             fresh.append(lines[at])
             at += 1

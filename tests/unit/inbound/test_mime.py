@@ -2,6 +2,7 @@
 
 import base64
 import email
+import email.utils
 import time
 from email.message import EmailMessage, Message
 

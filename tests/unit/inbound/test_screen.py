@@ -63,7 +63,7 @@ def test_config_and_result_travel_to_another_process() -> None:
 
 
 def test_a_fault_of_ours_holds_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screening.loops, "automatic", lambda _: 1 / 0)
+    monkeypatch.setattr("daemon.inbound.loops.automatic", lambda _: 1 / 0)
     found = screened(mail(), oversize=5)
     assert found.automatic is None
     assert set(found.notes) == {Reason.UNPARSABLE, Reason.OVERSIZE}
