@@ -1,6 +1,7 @@
 """The door for mail that a server hands over: LMTP (RFC 2033) and SMTP (RFC 5321); 250 only after the commit."""
 
 import asyncio
+import errno
 import os
 import socket
 from datetime import UTC, datetime
@@ -75,7 +76,7 @@ class Listener:
         try:
             if self._listen.startswith(_UNIX):
                 path = self._listen.removeprefix(_UNIX)
-                _remove_stale(Path(path))
+                _refuse_if_used(path)
                 self._server = await loop.create_unix_server(self._connection, path)
                 os.chmod(path, 0o660)  # noqa: PTH101 - a socket of ours, at once
             else:
@@ -94,6 +95,8 @@ class Listener:
             return
         server, self._server = self._server, None
         server.close()
+        if self._listen.startswith(_UNIX):
+            _forget(self._listen.removeprefix(_UNIX))
         await self._handler.drain()
         for client in tuple(self._clients):
             if client.transport is not None:
@@ -214,12 +217,19 @@ def _bare(path: str) -> str:
     return path.strip().removeprefix("<").removesuffix(">")
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody listens on any more; another daemon's is left."""
-    if not path.is_socket():
-        return
+def _forget(path: str) -> None:
+    Path(path).unlink(missing_ok=True)
+
+
+def _refuse_if_used(path: str) -> None:
+    """asyncio takes a unix socket over from whoever listens on it; only a dead one may be replaced.
+
+    Raises:
+        OSError: somebody listens.
+    """
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
+            probe.connect(path)
+        except OSError:
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
