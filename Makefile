@@ -45,8 +45,8 @@ test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB
 
 # The stamps are newer than pyproject.toml when everything in it is installed.
 .venv/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "triaged needs Python 3.11 or newer, and $(PYTHON) is older. Run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "triaged needs Python 3.11 or newer, and $(PYTHON) is older or missing. Run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/debian python3-venv /usr/share/doc/python3-venv
 	@echo "Making .venv …" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
