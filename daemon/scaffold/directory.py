@@ -126,8 +126,8 @@ def _copy(source: Traversable, target: Path) -> list[Path]:
         return [target]
     target.mkdir(exist_ok=True)
     inner = sorted(source.iterdir(), key=lambda item: item.name)
-    wanted = [item for item in inner if item.is_dir() or item.name.endswith((".toml", ".md"))]
-    return [path for item in wanted if item.name != "__pycache__" for path in _copy(item, target / item.name)]
+    wanted = [item for item in inner if item.name != "__pycache__" and not item.name.endswith(".py")]
+    return [path for item in wanted for path in _copy(item, target / item.name)]
 
 
 def _sample(path: Path) -> Path:

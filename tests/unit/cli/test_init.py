@@ -1,3 +1,4 @@
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_init_with_an_example_brings_its_handler_tools_and_database(tmp_path: Pa
     ):
         assert (tmp_path / name).is_file()
     assert not list(tmp_path.rglob("*.py"))
+    packaged = Path(str(files("handlers"))) / "customer_service"
+    copied = tmp_path / "handlers" / "customer_service"
+    assert _files(copied) == _files(packaged)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def test_what_init_wrote_passes_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
