@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from daemon.brain.choice import choose
 from daemon.config import MailboxConfig
@@ -162,12 +162,11 @@ class Rehearsal:
 def _empty(file: str, screened: Screened) -> dict[str, Any]:
     """Every key of the object, in the documented order."""
     sender = screened.message.sender
-    automatic: Literal[True] | bool = screened.automatic is not None
     return {
         "file": file,
         "message_id": screened.message.message_id,
         "sender": {"address": sender.address, "verdict": sender.verdict},
-        "automatic": automatic,
+        "automatic": screened.automatic is not None,
         "reasons": [],
         "route": {"rule": None, "handler": None},
         "category": None,

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +55,7 @@ def _mails(what: str) -> list[tuple[str, Path | None]]:
     return [(what, path)]
 
 
-async def _try(  # noqa: PLR0917 - the options of one command
+async def _try(
     mails: Sequence[tuple[str, Path | None]],
     name: str | None,
     envelope: tuple[str | None, str | None],
@@ -73,62 +74,56 @@ async def _try(  # noqa: PLR0917 - the options of one command
     given = Envelope(mail_from=envelope[0], rcpt_to=(envelope[1],) if envelope[1] else ())
     counts: dict[str, int] = {}
     async with Rehearsal(release, mailbox=mailbox, model=model) as rehearsal:
-        with progress(mails, "trying") if len(mails) > 1 else _Plain(mails) as every:
+        with progress(mails, "trying") if len(mails) > 1 else nullcontext(mails) as every:
             for file, path in every:
                 result = await _one(rehearsal, file, path, given)
                 counts[result["outcome"]] = counts.get(result["outcome"], 0) + 1
-                _print(result, as_json=as_json)
+                for line in [json.dumps(result, ensure_ascii=False, default=str)] if as_json else _lines(result):
+                    say(line)
     if len(mails) > 1:
         note(", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())))
 
 
-class _Plain:
-    """Items without a progress bar."""
-
-    def __init__(self, items: Sequence[Any]) -> None:
-        self._items = items
-
-    def __enter__(self) -> Sequence[Any]:
-        return self._items
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 async def _one(rehearsal: Any, file: str, path: Path | None, envelope: Any) -> dict[str, Any]:
     try:
-        raw = sys.stdin.buffer.read() if path is None else path.read_bytes()
+        raw = _read(path)
     except OSError as error:
         return {"file": file, "outcome": "hold", "error": f"The file can't be read: {error.strerror}."}
     report: dict[str, Any] = await rehearsal.report(raw, file=file, envelope=envelope)
     return report
 
 
-def _print(result: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False, default=str))
-        return
-    say(f"{result['file']}: {result['outcome']}{_why(result)}")
+def _read(path: Path | None) -> bytes:
+    return sys.stdin.buffer.read() if path is None else path.read_bytes()
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    """What a person reads of a result."""
+    yield f"{result['file']}: {result['outcome']}{_why(result)}"
     if result.get("error"):
-        say(f"  {result['error']}")
+        yield f"  {result['error']}"
     if "sender" not in result:
         return
+    yield f"  from {result['sender']['address'] or 'nobody'} ({result['sender']['verdict']})"
     route = result["route"]
-    say(f"  from {result['sender']['address'] or 'nobody'} ({result['sender']['verdict']})")
     if route["handler"]:
-        say(f"  rule {route['rule']} → handler {route['handler']}, category {result['category'] or 'none'}")
+        yield f"  rule {route['rule']} → handler {route['handler']}, category {result['category'] or 'none'}"
     for check in result["checks"]:
         if check["outcome"] != "passed":
-            say(f"  ✗ {check['name']}: {check['reason']}{': ' + check['detail'] if check['detail'] else ''}")
+            yield f"  ✗ {check['name']}: {check['reason']}{': ' + check['detail'] if check['detail'] else ''}"
+    yield from _work(result)
+
+
+def _work(result: dict[str, Any]) -> Iterator[str]:
+    """What was looked up, what would be written, and the reply."""
     for call in result["calls"]:
         arguments = ", ".join(f"{key}={value}" for key, value in call["arguments"].items())
-        say(f"  looked up {call['tool']}({arguments}): {call['outcome']}")
+        yield f"  looked up {call['tool']}({arguments}): {call['outcome']}"
     for write in result["staged"]:
-        say(f"  would write {write['tool']}: {len(write['changes'])} row(s)")
+        yield f"  would write {write['tool']}: {len(write['changes'])} row(s)"
     if result["draft"]:
-        say(f"  to {result['draft']['to']}: {result['draft']['subject']}")
-        for line in result["draft"]["body"].splitlines():
-            say(f"  ▏ {line}")
+        yield f"  to {result['draft']['to']}: {result['draft']['subject']}"
+        yield from (f"  ▏ {line}" for line in result["draft"]["body"].splitlines())
 
 
 def _why(result: dict[str, Any]) -> str:

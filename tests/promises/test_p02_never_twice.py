@@ -100,7 +100,7 @@ class Floor:
             store=self.desk.store,
             queue=self.desk.queue,
             config=lambda: self.config,
-            submission=lambda: Submission(self.config.smtp, None),
+            submission=lambda: Submission(self.config.smtp, None, final=1.0),
             write=self.shop,
             copies=self.copies,
             clock=lambda: self.desk.now,
