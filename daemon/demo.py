@@ -30,6 +30,8 @@ from tools.samples.mails import SampleMail, mails
 
 HANDLER = "customer_service"
 MAILBOX = "support"
+LOG = "demo.log"
+"""Where a caller may keep the log, from before there is anything else in the directory."""
 LOOK = 0.1
 """Seconds between two looks at the store."""
 
@@ -57,23 +59,26 @@ class Ending:
     """What is not as it must be; empty once it ended well."""
 
 
-def empty(directory: Path) -> Path:
-    """The directory, made if it is not there.
+def begun(directory: Path) -> bool:
+    """Whether an earlier demo lies in the directory.
 
     Raises:
-        NotPossible: there is something in it, or it can't be made.
+        NotPossible: something else does.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise NotPossible(f"{directory} is not empty. Choose another directory for --dir.")
-    except OSError as error:
-        raise NotPossible(f"{directory} can't be written: {error.strerror}. Choose another directory.") from error
-    return directory
+    if (directory / configuration.FILE).exists() and (directory / "sent").is_dir():
+        return True
+    if directory.exists() and not directory.is_dir():
+        raise NotPossible(f"{directory} is not a directory. Choose another one for --dir.")
+    if directory.exists() and any(path.name != LOG for path in directory.iterdir()):
+        raise NotPossible(f"{directory} is not empty, and no demo. Choose another directory for --dir.")
+    return False
 
 
 class Demo:
-    """`async with Demo(directory) as demo:` then `deliver`, then look at `settle`."""
+    """`async with Demo(directory) as demo:` then `deliver`, then look at `settle`.
+
+    Where an earlier demo lies, it goes on with it: no mail comes in, and what was approved meanwhile leaves.
+    """
 
     def __init__(self, directory: Path, *, seed: int = 0, brain: Provider = "embedded") -> None:
         """Nothing is written yet.
@@ -87,14 +92,16 @@ class Demo:
         self.sent = directory / "sent"
         self._seed = seed
         self._brain = brain
+        self._samples: list[SampleMail] = []
+        self._parsed: dict[str, EmailMessage] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Build the shop and the configuration, start the mail server and the daemon.
+        """Build the shop and the configuration if they are not there; start the mail server and the daemon.
 
         Raises:
-            FileExistsError: there is a shop in the directory.
-            NotPossible: the directory can't be written.
+            NotPossible: the directory holds something else.
+            Unreachable: the port of an earlier demo is in use.
         """
         try:
             await self._start()
@@ -107,17 +114,29 @@ class Demo:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        now = datetime.now(UTC)
-        shop.build(self.directory / "shop.db", seed=self._seed, today=now.date())
-        self._samples = mails(self.directory / "shop.db", seed=self._seed, now=now)
-        self._parsed = {sample.name: _parse(sample.raw) for sample in self._samples}
-        self._sink = Sink(self.sent)
-        await self._sink.start()
+        again = begun(self.directory)
+        self._sink = Sink(self.sent, port=configuration.load(self.directory).smtp.port if again else 0)
+        if not again:
+            self._invent()
+        try:
+            await self._sink.start()
+        except OSError as error:
+            told = f"Can't listen on port {self._sink.port}: {error.strerror}. Stop what uses it, or begin a new demo."
+            raise Unreachable(told) from error
         self._stack.push_async_callback(self._sink.stop)
-        _configure(self.directory, smtp_port=self._sink.port, brain=self._brain)
+        if not again:
+            _configure(self.directory, smtp_port=self._sink.port, brain=self._brain)
         self._daemon = await self._stack.enter_async_context(Daemon(self.directory))
         self._postman = ThreadPoolExecutor(1, thread_name_prefix="postman")
         self._stack.callback(self._postman.shutdown)
+
+    def _invent(self) -> None:
+        """Build the shop, and let its customers write."""
+        now = datetime.now(UTC)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        shop.build(self.directory / "shop.db", seed=self._seed, today=now.date())
+        self._samples = mails(self.directory / "shop.db", seed=self._seed, now=now)
+        self._parsed = {sample.name: _parse(sample.raw) for sample in self._samples}
 
     async def deliver(self) -> None:
         """Hand every sample mail to the daemon over LMTP, one after the other, as a mail server does.
@@ -138,6 +157,19 @@ class Demo:
             if all(ending.outcome != "waiting" for ending in endings) or time.monotonic() > until:
                 return
             await asyncio.sleep(LOOK)
+
+    async def leave(self, *, patience: float) -> tuple[int, int]:
+        """Wait until every approved reply has left, or `patience` seconds; how many have left, and how many not."""
+        until = time.monotonic() + patience
+        first = left = await self._approved()
+        while left and time.monotonic() < until:
+            await asyncio.sleep(LOOK)
+            left = await self._approved()
+        return first - left, left
+
+    async def _approved(self) -> int:
+        leaving = select(Draft.id).where(col(Draft.state).in_(("approved", "delivering")))
+        return len(await self._daemon.store.read(lambda session: session.exec(leaving).all()))
 
     async def endings(self) -> tuple[Ending, ...]:
         """What has become of the mails by now, in the order in which they were delivered."""

@@ -8,11 +8,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ from daemon.errors import NotPossible
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from daemon.demo import Ending
+    from daemon.demo import Demo, Ending
 
 _PATIENCE = {"embedded": 60.0, "anthropic": 600.0}
 """Seconds until a mail that has not ended counts as failed."""
@@ -40,7 +40,12 @@ def command(
     seed: Annotated[int, typer.Option(help="Other customers, orders, words and languages.")] = 0,
     brain: Annotated[Brain, typer.Option(help="anthropic: Claude; ANTHROPIC_API_KEY must be set.")] = Brain.EMBEDDED,
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Keep everything there. Default: a new one in /tmp.")
+        Path | None,
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="Keep everything there. An earlier demo goes on: what you approved leaves. Default: new, in /tmp.",
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Go on until Ctrl-C: what you approve meanwhile leaves at once.")
@@ -50,7 +55,7 @@ def command(
     """Show the whole thing on a sample shop: mails come in over LMTP, the real daemon works, a server keeps replies."""
     if brain is Brain.ANTHROPIC and not os.environ.get("ANTHROPIC_API_KEY"):
         raise NotPossible("There is no ANTHROPIC_API_KEY. Set it, or leave --brain out: the embedded brain needs none.")
-    chosen = directory or Path(tempfile.mkdtemp(prefix="triaged-demo-"))
+    chosen = (directory or Path(tempfile.mkdtemp(prefix="triaged-demo-"))).absolute()
     if asyncio.run(_run(chosen, seed=seed, brain=brain, keep=keep, as_json=as_json)):
         raise typer.Exit(1)
 
@@ -58,26 +63,55 @@ def command(
 async def _run(directory: Path, *, seed: int, brain: Brain, keep: bool, as_json: bool) -> int:
     """The number of mails that did not end as they must."""
     from daemon import demo
+
+    began = time.monotonic()
+    again = demo.begun(directory)
+    note(f"Going on with {directory} …" if again else "Building a shop and starting the daemon …")
+    failed = 0
+    with _logged(directory / demo.LOG):
+        async with demo.Demo(directory, seed=seed, brain=brain.value) as running:
+            if again:
+                gone, left = await running.leave(patience=_PATIENCE[brain])
+                say(f"{gone} approved replies left{f', {left} did not' if left else ''}: {running.sent}/new")
+                failed = left
+            else:
+                endings = await _watch(running, patience=_PATIENCE[brain], quiet=as_json)
+                failed = sum(bool(ending.problems) for ending in endings)
+                about = {"seconds": round(time.monotonic() - began, 1), "seed": seed, "brain": brain.value}
+                _tell(endings, {**about, "directory": directory}, as_json=as_json)
+            if keep:
+                await _interrupted()
+    return failed
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send the log to a file: the terminal belongs to the display."""
     from daemon.config import WatchConfig
     from daemon.watch import logs
 
-    began = time.monotonic()
-    note("Building a shop and starting the daemon …")
-    with open(demo.empty(directory) / "demo.log", "w", encoding="utf-8") as log:  # noqa: ASYNC230, PTH123 - nothing else runs yet
-        logs.configure(WatchConfig(), stream=log)
-        async with demo.Demo(directory, seed=seed, brain=brain.value) as running:
-            endings: tuple[Ending, ...] = ()
-            with _view(quiet=as_json) as show:
-                delivery = asyncio.create_task(running.deliver())
-                async for endings in running.settle(patience=_PATIENCE[brain]):
-                    show(endings)
-                    if delivery.done():
-                        delivery.result()  # a mail that could not be handed over ends the demo at once
-                await delivery
-            _tell(endings, directory, seed=seed, brain=brain, seconds=time.monotonic() - began, as_json=as_json)
-            if keep:
-                await _interrupted()
-    return sum(bool(ending.problems) for ending in endings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        told = f"{path.parent} can't be written: {error.strerror}. Choose another directory for --dir."
+        raise NotPossible(told) from error
+    with file:
+        logs.configure(WatchConfig(), stream=file)
+        yield
+
+
+async def _watch(running: "Demo", *, patience: float, quiet: bool) -> "tuple[Ending, ...]":
+    """Deliver the mails and show what becomes of them."""
+    endings: tuple[Ending, ...] = ()
+    with _view(quiet=quiet) as show:
+        delivery = asyncio.create_task(running.deliver())
+        async for endings in running.settle(patience=patience):
+            show(endings)
+            if delivery.done():
+                delivery.result()  # a mail that could not be handed over ends the demo at once
+        await delivery
+    return endings
 
 
 class _Lines:
@@ -124,7 +158,7 @@ def _table(endings: "Sequence[Ending]") -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("sample mail", "subject", "outcome", "why"):
-        table.add_column(heading, no_wrap=heading != "why", overflow="ellipsis")
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
     for ending in endings:
         colour = "red" if ending.problems and ending.outcome != "waiting" else _COLOURS[ending.outcome]
         outcome = "…" if ending.outcome == "waiting" else ending.outcome
@@ -137,35 +171,40 @@ def _why(ending: "Ending") -> str:
     if ending.outcome == "waiting":
         return ""
     if ending.problems:
-        return f"WRONG: {'; '.join(ending.problems)} {', '.join(ending.reasons)}".rstrip()
-    return f"to {ending.sender}" if ending.outcome == "sent" else ", ".join(ending.reasons)
+        return f"WRONG: {'; '.join(ending.problems)} ({', '.join(ending.reasons) or ending.sender})"
+    if ending.outcome == "sent":
+        return f"to {ending.sender}"
+    return (
+        f"{ending.reasons[0]} and {len(ending.reasons) - 1} more"
+        if len(ending.reasons) > 1
+        else "".join(ending.reasons)
+    )
 
 
-def _tell(
-    endings: "Sequence[Ending]", directory: Path, *, seed: int, brain: Brain, seconds: float, as_json: bool
-) -> None:
+def _tell(endings: "Sequence[Ending]", about: Mapping[str, Any], *, as_json: bool) -> None:
     counts = Counter(ending.outcome for ending in endings)
-    failed = sum(bool(ending.problems) for ending in endings)
     told = {
         "received": len(endings),
         **{outcome: counts[outcome] for outcome in ("sent", "held", "ignored")},
-        "failed": failed,
+        "failed": sum(bool(ending.problems) for ending in endings),
     }
     if as_json:
-        more = {"seconds": round(seconds, 1), "seed": seed, "brain": brain.value, "directory": directory.absolute()}
-        emit({**told, **more, "mails": list(endings)}, as_json=True)
+        emit({**told, **about, "mails": list(endings)}, as_json=True)
         return
-    say("\n" + ", ".join(f"{count} {name}" for name, count in told.items()) + f", in {seconds:.1f} s.\n")
+    say("\n" + ", ".join(f"{count} {name}" for name, count in told.items()) + f", in {about['seconds']} s.\n")
+    directory = about["directory"]
     triaged = "triaged" if shutil.which("triaged") else sys.argv[0]
-    held = next((ending.draft for ending in endings if ending.outcome == "held" and ending.draft), None)
-    say(f"What was sent   {directory}/sent/new")
-    say(f"What is held    {triaged} drafts list --config {directory}")
-    if held:
-        say(f"One of them     {triaged} drafts show {held} --config {directory}")
-        say(f"Approve it      {triaged} drafts approve {held} --config {directory}")
-        say("                It leaves while the daemon runs: `triaged demo --keep` goes on until Ctrl-C.")
-    say(f"What was ignored {triaged} messages list --outcome ignored --config {directory}")
-    say(f"The log         {directory}/demo.log")
+    held = next((ending.draft for ending in endings if ending.outcome == "held" and ending.draft), "ID")
+    for what, how in (
+        ("What was sent", f"{directory}/sent/new"),
+        ("What is held", f"{triaged} drafts list --config {directory}"),
+        ("One of them", f"{triaged} drafts show {held} --config {directory}"),
+        ("Approve it", f"{triaged} drafts approve {held} --config {directory}"),
+        ("and let it leave", f"{triaged} demo --dir {directory}"),
+        ("What was ignored", f"{triaged} messages list --outcome ignored --config {directory}"),
+        ("The log", f"{directory}/demo.log"),
+    ):
+        say(f"{what:<17} {how}")
 
 
 async def _interrupted() -> None:

@@ -88,10 +88,14 @@ def test_only_held_and_done_are_endings(state: str, outcome: str | None, ending:
     assert demo._outcome(None) == "waiting"
 
 
-def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
-    assert demo.empty(tmp_path / "new" / "one").is_dir()
-    (tmp_path / "mine").write_text("mine")
+def test_an_earlier_demo_goes_on_and_anything_else_is_left_alone(tmp_path: Path) -> None:
+    assert not demo.begun(tmp_path / "new")
+    (tmp_path / demo.LOG).touch()
+    assert not demo.begun(tmp_path)
+    (tmp_path / "triaged.toml").touch()
     with pytest.raises(NotPossible, match="not empty"):
-        demo.empty(tmp_path)
-    with pytest.raises(NotPossible, match="can't be written"):
-        demo.empty(tmp_path / "mine")
+        demo.begun(tmp_path)
+    with pytest.raises(NotPossible, match="not a directory"):
+        demo.begun(tmp_path / "triaged.toml")
+    (tmp_path / "sent").mkdir()
+    assert demo.begun(tmp_path)
