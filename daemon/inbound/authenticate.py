@@ -8,7 +8,9 @@ from daemon.inbound.address import alabels, domain_of
 from daemon.inbound.mime import Field, uncomment
 from handlers.contract import Verdict
 
-_LMTP = re.compile(r"\bwith\s+(?:utf8)?lmtps?a?\b", re.IGNORECASE)
+_PROTOCOL = re.compile(r"\bwith\s+([\w-]+)", re.IGNORECASE)
+_LMTP = frozenset({"lmtp", "lmtps", "lmtpa", "lmtpsa", "utf8lmtp", "utf8lmtps", "utf8lmtpa", "utf8lmtpsa"})
+"""RFC 3848 and RFC 6531 section 4.3."""
 _SEPARATOR = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^;"])++)', re.DOTALL)
 _PAIR = re.compile(
     r'(?<![\w-])([a-z][\w-]*+(?:\s*+[./]\s*+[\w-]++)?)\s*+=\s*+((?:"(?:[^"\\]|\\.)*+"|[^\s;"])++)',
@@ -60,11 +62,17 @@ def _topmost(fields: Sequence[Field], believed: set[str]) -> tuple[str, list[Res
     us from outside.
     """
     for field in fields:
-        if field.name == "received" and not _LMTP.search(uncomment(field.value[:_LIMIT])):
+        if field.name == "received" and not _inside(field.value):
             return None
         if field.name == "authentication-results" and (read := results(field.value)) and read[0] in believed:
             return read
     return None
+
+
+def _inside(received: str) -> bool:
+    """Whether a Received field tells of a hop by LMTP; the last `with` counts, an earlier one is the HELO."""
+    protocols = _PROTOCOL.findall(uncomment(received[:_LIMIT]))
+    return bool(protocols) and protocols[-1].lower() in _LMTP
 
 
 def results(value: str) -> tuple[str, list[Result]] | None:

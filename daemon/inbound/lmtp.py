@@ -78,7 +78,7 @@ class Listener:
                 path = self._listen.removeprefix(_UNIX)
                 _refuse_if_used(path)
                 self._server = await loop.create_unix_server(self._connection, path)
-                os.chmod(path, 0o660)  # noqa: PTH101 - a socket of ours, at once
+                Path(path).chmod(0o660)  # noqa: ASYNC240 - one name of ours
             else:
                 host, _, port = self._listen.rpartition(":")
                 self._server = await loop.create_server(self._connection, host.strip("[]"), int(port))
@@ -96,7 +96,7 @@ class Listener:
         server, self._server = self._server, None
         server.close()
         if self._listen.startswith(_UNIX):
-            _forget(self._listen.removeprefix(_UNIX))
+            Path(self._listen.removeprefix(_UNIX)).unlink(missing_ok=True)  # noqa: ASYNC240 - one name of ours
         await self._handler.drain()
         for client in tuple(self._clients):
             if client.transport is not None:
@@ -217,12 +217,8 @@ def _bare(path: str) -> str:
     return path.strip().removeprefix("<").removesuffix(">")
 
 
-def _forget(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
-
-
 def _refuse_if_used(path: str) -> None:
-    """asyncio takes a unix socket over from whoever listens on it; only a dead one may be replaced.
+    """Tell whether somebody listens: asyncio would take the socket over from them, as it should from the dead.
 
     Raises:
         OSError: somebody listens.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from daemon import marks
 from daemon.gate.verdict import Reason
-from daemon.inbound import address
+from daemon.inbound import address, phrases
 from daemon.inbound.arrival import Envelope
 from daemon.inbound.mime import Part, parameterised, uncomment
 from daemon.inbound.parse import CONTROL_FIELDS, is_report
@@ -52,94 +52,6 @@ _LIST_MACHINE = re.compile(
 _REWRITTEN = ("srs0", "srs1", "prvs=", "btv1=", "msprvs1=")
 """Envelope senders that stand for a person's address: forwarding (SRS) and bounce tags (BATV)."""
 
-_ABSENT = (
-    "out of office",
-    "out of the office",
-    "out-of-office",
-    "ooo",
-    "autoreply",
-    "auto-reply",
-    "auto reply",
-    "auto response",
-    "auto-response",
-    "automatic reply",
-    "automated reply",
-    "automated response",
-    "automatic response",
-    "autoresponse",
-    "vacation",
-    "vacation reply",
-    "away from the office",
-    "on vacation",
-    "automatische antwort",
-    "automatische rückantwort",
-    "automatische abwesenheitsnachricht",
-    "abwesenheitsnotiz",
-    "abwesenheitsnachricht",
-    "abwesenheitsassistent",
-    "abwesenheit",
-    "abwesend",
-    "nicht im büro",
-    "réponse automatique",
-    "message d'absence",
-    "absence du bureau",
-    "absent du bureau",
-    "en congé",
-    "respuesta automática",
-    "fuera de la oficina",
-    "ausente de la oficina",
-    "risposta automatica",
-    "fuori sede",
-    "fuori ufficio",
-    "resposta automática",
-    "automatisch antwoord",
-    "afwezigheidsbericht",
-    "afwezig",
-    "autosvar",
-    "automatiskt svar",
-    "automatisk svar",
-    "frånvaro",
-    "automaattinen vastaus",
-    "odpowiedź automatyczna",
-    "automatická odpověď",
-    "otomatik yan\u0131t",
-    "автоответ",
-    "автоматический ответ",
-    "自動返信",
-    "自動応答",
-    "自动回复",
-    "自动答复",
-    "자동 회신",
-)
-_OPENINGS = (
-    "automatic reply to ",
-    "automatische antwort auf ",
-    "auto: ",
-    "réponse automatique à ",
-    "respuesta automática a ",
-)
-_FAILED = (
-    "undelivered mail returned to sender",
-    "undeliverable:",
-    "undeliverable mail",
-    "mail delivery failed",
-    "mail delivery failure",
-    "mail delivery subsystem",
-    "delivery status notification",
-    "delivery failure",
-    "delivery has failed",
-    "returned mail:",
-    "failure notice",
-    "message undeliverable",
-    "unzustellbar:",
-    "unzustellbare nachricht",
-    "nachricht unzustellbar",
-    "nicht zugestellt:",
-    "non remis :",
-    "échec de la remise",
-    "no se puede entregar:",
-    "devolución de correo",
-)
 _DMARC_SUBJECT = re.compile(r"^\[?(?:preview\] )?report domain: \S+ submitter: ", re.IGNORECASE)
 
 
@@ -235,19 +147,12 @@ def _senders(case: Case) -> Iterator[str]:
 
 
 def _subject(case: Case) -> Found | None:
-    """Answering machines that say so in the subject only."""
-    subject = case.message.subject.lower().replace("\u2019", "'").lstrip("[(*- ")
-    if subject.startswith(_FAILED):
+    """Answering machines and bounces that say so in the subject only."""
+    if phrases.is_bounce(case.message.subject):
         return Reason.BOUNCE, "the subject is that of a bounce"
-    if subject.startswith(_OPENINGS) or any(_announces(subject, phrase) for phrase in _ABSENT):
+    if phrases.is_automatic(case.message.subject):
         return Reason.AUTOMATIC, "the subject is that of an automatic answer"
     return None
-
-
-def _announces(subject: str, phrase: str) -> bool:
-    """The phrase alone or before a colon, dash or bracket: `Out of office hours?` is a person's question."""
-    rest = subject[len(phrase) :].lstrip() if subject.startswith(phrase) else "x"
-    return not rest or rest[0] in ":;-\u2013\u2014)]!.(\uff08\uff1a*|/"
 
 
 def _bulk(case: Case) -> Found | None:

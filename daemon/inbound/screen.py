@@ -101,8 +101,8 @@ def _screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # 
         message=message,
         root=parsed.root,
         envelope=arrival.envelope,
-        addresses=config.addresses,
-        own_addresses=config.own_addresses,
+        addresses=_normal(config.addresses),
+        own_addresses=_normal(config.own_addresses),
         own_lists=frozenset(name.strip().strip("<>").lower() for name in config.own_lists),
         mark_key=config.mark_key,
     )
@@ -116,6 +116,11 @@ def _screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # 
         base_subject=base_subject(message.subject),
         notes=message.notes,
     )
+
+
+def _normal(addresses: frozenset[str]) -> frozenset[str]:
+    """Our addresses in the form in which those of a mail are compared."""
+    return frozenset(address.normalise(each) or each.lower() for each in addresses)
 
 
 def _identify(parsed: Parsed, config: ScreenConfig) -> tuple[Sender, list[Reason]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import smtplib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -261,6 +262,21 @@ async def test_a_server_that_dies_is_waited_for_and_nothing_is_lost(
     deliver(mortal_dovecot, user, "after")
     await until(lambda: len(desk.arrivals) == 2)
     assert desk.subjects == ["before", "after"]
+
+
+async def test_a_server_that_freezes_is_noticed_and_left(
+    mortal_dovecot: Dovecot, user: str, desk: Desk, reader: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(imap, "TIMEOUT", 0.3)
+    door = reader(port=mortal_dovecot.imap)
+    await door.start()
+    await until(lambda: door.state == "waiting for mail")
+    mortal_dovecot.signal(signal.SIGSTOP)
+    await until(lambda: "lost or refused" in door.state)
+    mortal_dovecot.signal(signal.SIGCONT)
+    deliver(mortal_dovecot, user, "after")
+    await until(lambda: desk.subjects == ["after"])
 
 
 async def test_a_wrong_password_is_told_and_not_hammered(

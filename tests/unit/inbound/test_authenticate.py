@@ -132,6 +132,8 @@ def test_a_hop_by_lmtp_inside_our_house_may_stand_above() -> None:
     good = ar("dmarc=pass header.from=example.com")
     assert verdict(hop, good, RECEIVED) == "verified"
     assert verdict(hop, RECEIVED, good) == "unverified"
+    helo = "Received: from x with LMTP by mx.shop.example with ESMTP; Mon, 23 Nov 2026"
+    assert verdict(helo, good, RECEIVED) == "unverified"
     commented = "Received: from x by mx.shop.example (with LMTP) with ESMTP; Mon, 23 Nov 2026"
     assert verdict(commented, good, RECEIVED) == "unverified"
 

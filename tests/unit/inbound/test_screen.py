@@ -1,6 +1,7 @@
 """The screen as a whole: it never raises, and one mail has one digest."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +43,12 @@ def test_reply_to_elsewhere_is_noted_and_the_same_address_is_not() -> None:
     assert Reason.REPLY_TO_ELSEWHERE in screened(mail("Reply-To: eve@evil.example")).notes
     assert Reason.REPLY_TO_ELSEWHERE in screened(mail("Reply-To: ana@example.com, eve@evil.example")).notes
     assert Reason.REPLY_TO_ELSEWHERE not in screened(mail("Reply-To: Ana <ANA@example.com>")).notes
+
+
+def test_our_own_address_is_known_with_letters_of_its_language() -> None:
+    ours = replace(CONFIG, addresses=frozenset({"info@münchen.example"}))
+    assert screened(mail(to="info@xn--mnchen-3ya.example"), config=ours).automatic is None
+    assert screened(mail(to="Info@MÜNCHEN.example"), config=ours).automatic is None
 
 
 def test_a_cut_mail_is_noted_with_its_true_size() -> None:
