@@ -1,16 +1,24 @@
 """Puts a customer's matter into words: picks a wording, fills it with the order's values, dates the letter."""
 
 import tomllib
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from tools.samples.cast import Cast, Part
 from tools.samples.letter import Letter
+from tools.samples.shop import stock
 
 _HERE = Path(__file__).parent
+
+
+@cache
+def _wording() -> Mapping[str, Any]:
+    return tomllib.loads((_HERE / "wording.toml").read_text(encoding="utf-8"))
 
 
 class Author:
@@ -19,8 +27,8 @@ class Author:
     def __init__(self, database: Path, *, seed: int, now: datetime) -> None:
         self.random = Random(f"mails {seed}")  # noqa: S311 - sample data, not secrets
         self.cast = Cast(database, self.random, today=now.date())
-        self._wording: dict[str, Any] = tomllib.loads((_HERE / "wording.toml").read_text(encoding="utf-8"))
-        self._stock: dict[str, Any] = tomllib.loads((_HERE / "stock.toml").read_text(encoding="utf-8"))
+        self._wording = _wording()
+        self._stock = stock()
         self._now = now
         self._spoken: set[str] = set()
 

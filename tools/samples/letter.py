@@ -35,6 +35,13 @@ class Letter:
     """MAIL FROM; None: the address. Empty for the null reverse-path (RFC 5321, section 4.5.5)."""
     in_reply_to: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    charset: str = "utf-8"
+    html: bool = False
+    """Nothing but an HTML part, as some clients and webmailers send it."""
+    hidden: str = ""
+    """Words that an HTML part holds and no reader sees; the visible ones stand in a text part too."""
+    failed: str = ""
+    """The address that our mail could not be delivered to: a delivery status notification."""
 
     @property
     def mail_from(self) -> str:
@@ -42,47 +49,36 @@ class Letter:
         return self.address if self.envelope is None else self.envelope
 
 
-def plain(letter: Letter, *, charset: str = "utf-8") -> bytes:
-    """A mail with one text part."""
+def write(letter: Letter) -> bytes:
+    """The mail as our server hands it on: CRLF, trace fields on top."""
     message = _headed(letter)
-    message.set_content(letter.text, charset=charset, cte="quoted-printable")
+    if letter.html:
+        message.set_content(_html(letter.text), subtype="html", cte="quoted-printable")
+    else:
+        message.set_content(letter.text, charset=letter.charset, cte="quoted-printable")
+    if letter.hidden:
+        concealed = f'<div style="display:none;font-size:0;color:#ffffff">{html.escape(letter.hidden)}</div>'
+        message.add_alternative(_html(letter.text, concealed), subtype="html", cte="quoted-printable")
+        message.set_boundary(_boundary(letter))
+    if letter.failed:
+        _report(letter, message)
     return _traced(letter, message)
 
 
-def html_only(letter: Letter) -> bytes:
-    """A mail with nothing but an HTML part, as some clients and webmailers send it."""
-    message = _headed(letter)
-    message.set_content(_html(letter.text), subtype="html", cte="quoted-printable")
-    return _traced(letter, message)
-
-
-def with_hidden_text(letter: Letter, hidden: str) -> bytes:
-    """Text and HTML, where the HTML part holds words that no reader sees."""
-    message = _headed(letter)
-    message.set_content(letter.text, cte="quoted-printable")
-    concealed = f'<div style="display:none;font-size:0;color:#ffffff">{html.escape(hidden)}</div>'
-    message.add_alternative(_html(letter.text, concealed), subtype="html", cte="quoted-printable")
-    message.set_boundary(_boundary(letter))
-    return _traced(letter, message)
-
-
-def bounce(letter: Letter, *, recipient: str, returned_subject: str) -> bytes:
-    """A delivery status notification (RFC 3464) in a multipart/report (RFC 6522)."""
-    message = _headed(letter)
-    message.set_content(letter.text, cte="quoted-printable")
+def _report(letter: Letter, message: EmailMessage) -> None:
+    """Make it a delivery status notification (RFC 3464) in a multipart/report (RFC 6522)."""
     message.make_mixed(boundary=_boundary(letter))
     # Two groups of fields: one for the message, one for the recipient (RFC 3464, section 2.1).
     status = (
         f"Reporting-MTA: dns; {letter.address.partition('@')[2]}\n\n"
-        f"Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: 5.1.1\n"
+        f"Final-Recipient: rfc822; {letter.failed}\nAction: failed\nStatus: 5.1.1\n"
         "Diagnostic-Code: smtp; 550 5.1.1 User unknown\n"
     )
-    returned = f"From: {SHOP}\nTo: {recipient}\nSubject: {returned_subject}\n"
+    returned = f"From: {SHOP}\nTo: {letter.failed}\nSubject: Your order\n"
     for content_type, content in (("message/delivery-status", status), ("text/rfc822-headers", returned)):
         message.attach(message_from_string(f"Content-Type: {content_type}\n\n{content}", policy=SMTP))
     kind = f'multipart/report; report-type=delivery-status; boundary="{_boundary(letter)}"'
     message.replace_header("Content-Type", kind)
-    return _traced(letter, message)
 
 
 def _headed(letter: Letter) -> EmailMessage:

@@ -6,10 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from tools.samples import letter as letters
 from tools.samples.author import Author, fact, private
 from tools.samples.cast import Need, Part
-from tools.samples.letter import SHOP, Letter
+from tools.samples.letter import SHOP, Letter, write
 
 Expect = Literal["sent", "held", "ignored"]
 
@@ -144,18 +143,18 @@ def mails(database: Path, *, seed: int = 0, now: datetime) -> list[SampleMail]:
 def _planned(author: Author, plan: _Plan) -> SampleMail:
     part = author.cast.pick(plan.need, language=plan.language)
     letter = author.letter(part, author.words(plan.wording, part.language))
+    if part.language == "de":
+        # Older clients still write German in Latin-1.
+        letter = replace(letter, charset=author.random.choice(["utf-8", "utf-8", "iso-8859-1"]))
     sample = _sample(letter, part, name=plan.name, category=plan.category, expect=plan.expect)
-    # Older clients still write German in Latin-1.
-    charset = author.random.choice(["utf-8", "utf-8", "iso-8859-1"]) if part.language == "de" else "utf-8"
-    facts = tuple(fact(name, part) for name in plan.facts)
-    return replace(sample, facts=facts, raw=letters.plain(letter, charset=charset))
+    return replace(sample, facts=tuple(fact(name, part) for name in plan.facts))
 
 
 def _html_only(author: Author) -> SampleMail:
     part = author.cast.pick("shipped")
-    letter = author.letter(part, author.words("order_status", part.language))
+    letter = replace(author.letter(part, author.words("order_status", part.language)), html=True)
     sample = _sample(letter, part, name="html-only", category="order_status", expect="sent")
-    return replace(sample, facts=tuple(fact(name, part) for name in _ON_ITS_WAY), raw=letters.html_only(letter))
+    return replace(sample, facts=tuple(fact(name, part) for name in _ON_ITS_WAY))
 
 
 def _address_change(author: Author) -> SampleMail:
@@ -195,10 +194,10 @@ def _spoofed_sender(author: Author) -> SampleMail:
 def _prompt_injection(author: Author) -> SampleMail:
     part, stranger = author.cast.pick("shipped"), author.cast.pick("shipped")
     words = author.words("injection", part.language)
-    letter = author.letter(part, words)
-    raw = letters.with_hidden_text(letter, words["hidden"].format(stranger_order=stranger.order_id))
+    hidden = words["hidden"].format(stranger_order=stranger.order_id)
+    letter = replace(author.letter(part, words), hidden=hidden)
     sample = _sample(letter, part, name="prompt-injection", category="order_status", expect="held")
-    return replace(sample, raw=raw, forbidden=(*private(stranger), "collect.example.net"))
+    return replace(sample, forbidden=(*private(stranger), "collect.example.net"))
 
 
 def _burst(author: Author) -> Iterator[SampleMail]:
@@ -239,9 +238,9 @@ def _bounce(author: Author) -> SampleMail:
         address="MAILER-DAEMON@mx.example.net",
         envelope="",
         headers=(("Auto-Submitted", "auto-replied"),),
+        failed=part.email,
     )
-    raw = letters.bounce(letter, recipient=part.email, returned_subject=f"Order {part.order_id}")
-    return replace(_sample(letter, part, name="bounce", category="bounce", expect="ignored"), raw=raw)
+    return _sample(letter, part, name="bounce", category="bounce", expect="ignored")
 
 
 def _out_of_office(author: Author) -> SampleMail:
@@ -259,7 +258,7 @@ def _sample(letter: Letter, part: Part, *, name: str, category: str, expect: Exp
         name=name,
         category=category,
         language=part.language,
-        raw=letters.plain(letter),
+        raw=write(letter),
         mail_from=letter.mail_from,
         rcpt_to=SHOP,
         expect=expect,

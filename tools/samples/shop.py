@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -48,6 +49,12 @@ class _Order:
     """Article number to quantity."""
 
 
+@cache
+def stock() -> Mapping[str, Any]:
+    """Names, places, products and carriers that a shop is built from."""
+    return tomllib.loads((_HERE / "stock.toml").read_text(encoding="utf-8"))
+
+
 def build(path: Path, *, seed: int = 0, today: date) -> None:
     """Write the shop's database to `path`.
 
@@ -62,33 +69,32 @@ def build(path: Path, *, seed: int = 0, today: date) -> None:
     if path.exists():
         raise FileExistsError(f"{path} exists. Choose another path, or delete it first.")
     random = Random(seed)  # noqa: S311 - sample data, not secrets
-    stock = tomllib.loads((_HERE / "stock.toml").read_text(encoding="utf-8"))
     with closing(sqlite3.connect(path)) as database, database:
         # In one transaction with the rows: by itself a script would wait for the disk after every statement.
         database.executescript("BEGIN;" + (_HERE / "schema.sql").read_text(encoding="utf-8"))
-        _insert_products(database, random, stock)
-        _insert_customers(database, random, stock)
-        prices = {product["sku"]: int(product["price"]) for product in stock["product"]}
+        _insert_products(database, random)
+        _insert_customers(database, random)
+        prices = {product["sku"]: int(product["price"]) for product in stock()["product"]}
         for order in _orders(random, today, list(prices)):
             _insert_order(database, order, prices)
-            _insert_parcel(database, order, random, stock["carriers"])
+            _insert_parcel(database, order, random)
             _insert_aftermath(database, order, random, today)
         database.execute(ledger.DDL)
 
 
-def _insert_products(database: sqlite3.Connection, random: Random, stock: Mapping[str, Any]) -> None:
-    for product in stock["product"]:
+def _insert_products(database: sqlite3.Connection, random: Random) -> None:
+    for product in stock()["product"]:
         row = (product["sku"], product["name"], product["price"], random.choice([0, 4, 12, 35, 80, 150]))
         database.execute("INSERT INTO products VALUES (?, ?, ?, ?)", row)
 
 
-def _insert_customers(database: sqlite3.Connection, random: Random, stock: Mapping[str, Any]) -> None:
+def _insert_customers(database: sqlite3.Connection, random: Random) -> None:
     taken: set[str] = set()
     for number in range(1, _CUSTOMERS + 1):
         language = random.choices(["en", "de"], weights=[3, 2])[0]
-        lists = stock[language]
+        lists = stock()[language]
         first, last, town = random.choice(lists["first"]), random.choice(lists["last"]), random.choice(lists["towns"])
-        email = _address(random, first, last, random.choice(stock["domains"]), taken)
+        email = _address(random, first, last, random.choice(stock()["domains"]), taken)
         house, street = random.randint(1, 140), random.choice(lists["streets"])
         line = f"{house} {street}" if language == "en" else f"{street} {house}"
         row = (1000 + number, f"{first} {last}", email, line, town["postcode"], town["city"], town["country"], language)
@@ -157,11 +163,11 @@ def _insert_order(database: sqlite3.Connection, order: _Order, prices: Mapping[s
         database.execute("INSERT INTO invoices VALUES (?, ?, ?, ?)", invoice)
 
 
-def _insert_parcel(database: sqlite3.Connection, order: _Order, random: Random, carriers: list[str]) -> None:
+def _insert_parcel(database: sqlite3.Connection, order: _Order, random: Random) -> None:
     if order.course.shipped is None:
         return
     tracking = f"{random.choice('JKPRX')}{random.choice('ABDGN')}{random.randint(10**9, 10**10 - 1)}"
-    row = (tracking, order.order_id, random.choice(carriers), _iso(order.course.shipped))
+    row = (tracking, order.order_id, random.choice(stock()["carriers"]), _iso(order.course.shipped))
     database.execute("INSERT INTO parcels VALUES (?, ?, ?, ?)", row)
 
 
