@@ -10,11 +10,13 @@ _MARGIN = 1.5
 
 _WORDS = {
     "en": (
+        "any does other than thx pls hey out send "
         "the and you is are my i to of it that for with have has not your please this was be on we when where "
         "what how would could can do did been will me from but an at as if so order thanks thank hello hi dear "
         "regards sincerely still haven't i'm it's i've don't want need which there they their just after before "
     ),
     "de": (
+        "sind welche welcher unsere unser vom ja nein leider zur zum "
         "der die das und ist nicht ich sie wir mein meine meinen meiner ihr ihre ihnen mir mich es ein eine einen "
         "einer zu den dem von mit auf für wo wie wann was bitte habe haben hat war noch kein keine kann können "
         "könnten möchte danke hallo guten tag grüße grüßen freundlichen sehr geehrte damen herren auch aber oder "
