@@ -47,6 +47,10 @@ from tools.located import Faults
 log = structlog.get_logger()
 
 TOOL_THREADS = 8
+DRAIN = 20.0
+"""Seconds that what runs is waited for at a stop; systemd's TimeoutStopSec is longer."""
+HOUSEKEEPING = 3600.0
+"""Seconds between two clearings of finished workflows."""
 Door = Reader | Listener | Watcher
 Reached = Callable[[str, str], Awaitable[None]]
 
@@ -122,7 +126,9 @@ class Daemon:
         self.parts = self._parts()
         engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
-        stack.callback(partial(engine.destroy, drain=20.0))
+        stack.push_async_callback(partial(engine.destroy, drain=DRAIN))
+        housekeeping = asyncio.create_task(self._keep_house())
+        stack.callback(housekeeping.cancel)
         for name, mailbox in self.config.mailbox.items():
             await self._open(name, mailbox)
 
@@ -270,6 +276,15 @@ class Daemon:
             raise Faults([fresh.document.fault((changed[0],), told)])
         self.release = fresh
         await self._remember_release()
+
+    async def _keep_house(self) -> None:
+        """Forget finished workflows: our own rows tell the story."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            before = self._clock().timestamp() - self.config.retention.workflows
+            swept = await loop.run_in_executor(self._tools, Engine.sweep, before)
+            log.info("workflows.forgotten", number=swept)
 
     def _executor(self) -> str:
         """This process's name in the engine: the same after a restart, so that it takes up what it had begun."""

@@ -4,8 +4,11 @@
 nothing when it is enqueued again, so every id carries an attempt (design, section 2).
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
@@ -107,26 +110,48 @@ class Engine:
         if store.sqlite:
             config["sys_db_pool_size"] = 1  # more would fight for SQLite's one writer
         self._config = config
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._closing = False
 
     async def launch(self, workflows: dict[str, Workflow]) -> None:
         """Register the workflows and start; call it inside the running loop, on which they then run."""
         _quiet()
         DBOS(config=self._config)
         for name, body in workflows.items():
-            DBOS.workflow(name=name, max_recovery_attempts=1_000_000)(body)
+            DBOS.workflow(name=name, max_recovery_attempts=1_000_000)(self._counted(body))
         DBOS.launch()
         await DBOS.register_queue_async(TRIAGE, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
         await DBOS.register_queue_async(DELIVER, worker_concurrency=self._in_flight, polling_interval_sec=POLL)
 
-    def destroy(self, *, drain: float) -> None:
-        """Stop taking work; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=int(drain))
+    def _counted(self, body: Workflow) -> Workflow:
+        async def run(*arguments: Any) -> None:
+            if self._closing:
+                # neither done nor failed: it stays pending, and the next launch takes it up
+                await asyncio.Event().wait()
+            self._running += 1
+            self._idle.clear()
+            try:
+                await body(*arguments)
+            finally:
+                self._running -= 1
+                if not self._running:
+                    self._idle.set()
+
+        return run
+
+    async def destroy(self, *, drain: float) -> None:
+        """Begin nothing new; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
+        self._closing = True
+        if self._running:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), drain)
+        # the engine's own waiting would block the loop on which the workflows run
+        DBOS.destroy(destroy_registry=True)
 
     @staticmethod
     def sweep(before: float) -> int:
         """Delete finished entries older than `before` (seconds since 1970); how many were deleted."""
-        from datetime import UTC, datetime
-
         until = datetime.fromtimestamp(before, UTC).isoformat()
         finished: list[Any] = DBOS.list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED"], end_time=until, limit=1000, load_input=False, load_output=False

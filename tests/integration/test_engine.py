@@ -1,0 +1,81 @@
+"""The workflow engine behind its one module."""
+
+import asyncio
+import time
+
+import pytest
+
+from daemon.store.engine import Store
+from daemon.store.queue import TRIAGE, Engine, Queue
+
+
+async def until(happened: list[str], number: int) -> None:
+    for _ in range(200):
+        if len(happened) >= number:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"only {happened} happened")
+
+
+async def test_what_is_enqueued_in_a_transaction_runs_and_what_is_rolled_back_does_not(store: Store) -> None:
+    happened: list[str] = []
+
+    async def triage(conversation: str, number: int) -> None:
+        happened.append(f"{conversation}:{number}")
+
+    queue, engine = Queue(store), Engine(store, executor="test", in_flight=4)
+
+    def enqueue(name: str, *, fail: bool) -> None:
+        def work(session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a session
+            queue.enqueue(session, TRIAGE, f"triage:{name}:1", name, 1)
+            if fail:
+                raise LookupError
+
+        store.write_now(work)
+
+    await engine.launch({TRIAGE: triage})
+    with pytest.raises(LookupError):
+        enqueue("rolled-back", fail=True)
+    enqueue("kept", fail=False)
+    await until(happened, 1)
+    await asyncio.sleep(0.3)
+    assert happened == ["kept:1"]
+    await engine.destroy(drain=5)
+    queue.close()
+
+
+async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_start(store: Store) -> None:
+    happened: list[str] = []
+    started, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(conversation: str, number: int) -> None:
+        happened.append(f"begun {conversation}")
+        started.set()
+        await may_end.wait()
+        happened.append(f"ended {conversation}")
+
+    queue, engine = Queue(store), Engine(store, executor="test", in_flight=4)
+    store.write_now(lambda session: queue.enqueue(session, TRIAGE, "triage:a:1", "a", 1))
+    await engine.launch({TRIAGE: slow})
+    await started.wait()
+    asyncio.get_running_loop().call_later(0.3, may_end.set)
+    await engine.destroy(drain=5)
+    assert happened == ["begun a", "ended a"]
+
+    started.clear()
+    may_end.clear()
+    store.write_now(lambda session: queue.enqueue(session, TRIAGE, "triage:b:1", "b", 1))
+    engine = Engine(store, executor="test", in_flight=4)
+    await engine.launch({TRIAGE: slow})
+    await started.wait()
+    begun = time.monotonic()
+    await engine.destroy(drain=0.2)
+    assert time.monotonic() - begun < 5
+
+    may_end.set()
+    engine = Engine(store, executor="test", in_flight=4)
+    await engine.launch({TRIAGE: slow})
+    await until(happened, 5)
+    assert happened[-1] == "ended b"
+    await engine.destroy(drain=5)
+    queue.close()
