@@ -66,8 +66,8 @@ def unreadable(arrival: Arrival, identifier: str) -> Screened:
         mailbox=arrival.mailbox,
         sender=Sender(address=arrival.envelope.mail_from or "", detail="The mail could not be parsed in time."),
         received_at=arrival.received_at,
-        size=len(arrival.raw),
-        notes=(Reason.UNPARSABLE.value,),
+        size=arrival.oversize or len(arrival.raw),
+        notes=(Reason.UNPARSABLE.value, *([Reason.OVERSIZE.value] if arrival.oversize else [])),
     )
     return Screened(
         message=message,
