@@ -12,13 +12,13 @@ from tools.staged import Change, StagedWrite
 WIDTH = 100
 
 
-def show(page: DraftView) -> None:
-    """Print the page; on a terminal it is as wide as a mail, elsewhere the same text."""
-    for line in lines(page):
+def show(page: DraftView, *, suffix: str = "") -> None:
+    """Print the page; `suffix` ends the commands that it names, so that they can be copied as they stand."""
+    for line in lines(page, suffix):
         say(line)
 
 
-def lines(page: DraftView) -> Iterator[str]:
+def lines(page: DraftView, suffix: str = "") -> Iterator[str]:
     """The page, line by line."""
     line = page.line
     yield f"Draft {line.id}  {line.state}  revision {page.revision} by {page.author}  {age(line.created_at)} old"
@@ -31,7 +31,7 @@ def lines(page: DraftView) -> Iterator[str]:
     yield from _writes(page.writes)
     yield from _past(page)
     if line.state == "held":
-        yield from _what_now(page)
+        yield from _what_now(page, suffix)
 
 
 def _head(title: str) -> Iterator[str]:
@@ -140,16 +140,17 @@ def _past(page: DraftView) -> Iterator[str]:
     yield ""
 
 
-def _what_now(page: DraftView) -> Iterator[str]:
+def _what_now(page: DraftView, suffix: str) -> Iterator[str]:
     yield from _head("WHAT NOW")
     identifier = page.line.id
     if "delivery-uncertain" in page.line.reasons:
-        yield f'  triaged drafts approve {identifier} --resend "why"   send it again, knowing that it may have left'
+        yield "  It may have left already. To send it again all the same:"
+        yield f'  triaged drafts approve {identifier} --resend "why"{suffix}'
     elif page.text.body.strip():
-        yield f"  triaged drafts approve {identifier}"
-    yield f"  triaged drafts edit {identifier}"
-    yield f'  triaged drafts redraft {identifier} --hint "…"'
-    yield f'  triaged drafts reject {identifier} --reason "…"'
+        yield f"  triaged drafts approve {identifier}{suffix}"
+    yield f"  triaged drafts edit {identifier}{suffix}"
+    yield f'  triaged drafts redraft {identifier} --hint "…"{suffix}'
+    yield f'  triaged drafts reject {identifier} --reason "…"{suffix}'
 
 
 def _values(values: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from daemon.cli import draft_page
 from daemon.cli.opened import Opened, open_store
-from daemon.cli.output import ConfigOption, JsonOption, emit, say
+from daemon.cli.output import ConfigOption, JsonOption, emit, naming, say
 from daemon.errors import NotPossible
 from daemon.review import decide, view
 
@@ -52,7 +52,7 @@ def show(draft: DraftArgument, config: ConfigOption = None, as_json: JsonOption 
     if as_json:
         emit(page, as_json=True)
     else:
-        draft_page.show(page)
+        draft_page.show(page, suffix=naming(config))
 
 
 @app.command()
@@ -94,7 +94,7 @@ def edit(
         revision = opened.store.write_now(
             lambda session: decide.edit(session, vault, page.line.id, body, by=by, now=now)
         )
-        say(f"Saved as revision {revision}. Send it with: triaged drafts approve {page.line.id}")
+        say(f"Saved as revision {revision}. Send it with: triaged drafts approve {page.line.id}{naming(config)}")
 
 
 def _new_text(old: str, file: Path | None) -> str | None:
@@ -139,7 +139,7 @@ def redraft(
         done = opened.store.write_now(
             lambda session: decide.redraft(session, vault, opened.queue, draft, by=by, hint=hint, now=now)
         )
-        say(f"Sent {done} back. The daemon writes a new draft; see: triaged drafts list")
+        say(f"Sent {done} back. The daemon writes a new draft; see: triaged drafts list{naming(config)}")
 
 
 def _who_sends(opened: Opened) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from daemon.cli.draft_page import who
 from daemon.cli.opened import open_store
-from daemon.cli.output import ConfigOption, JsonOption, age, emit, say
+from daemon.cli.output import ConfigOption, JsonOption, age, emit, naming, say
 from daemon.errors import NotPossible
 from daemon.inbound.subject import base_subject
 from daemon.review import decide, mails
@@ -78,7 +78,7 @@ def show(
     if found.line.reason:
         say(f"  why      {found.line.reason}{f': {found.note}' if found.note else ''}")
     if found.line.draft:
-        say(f"  draft    {found.line.draft}   (triaged drafts show {found.line.draft})")
+        say(f"  draft    {found.line.draft}   (triaged drafts show {found.line.draft}{naming(config)})")
     say("")
     say(found.message.text or "(no text)")
 
@@ -131,7 +131,7 @@ def retry(
                 now=now,
             )
         )
-        say(f"Took {done} up again. The daemon writes a draft; see: triaged drafts list")
+        say(f"Took {done} up again. The daemon writes a draft; see: triaged drafts list{naming(config)}")
 
 
 def _because(step: dict[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,11 @@ def resolve_config(directory: Path | None) -> Path:
         message = "The file does not exist. Name the configuration with --config DIR, or write one: triaged init DIR"
         raise Faults([Fault(path=chosen / config.FILE, message=message)])
     return chosen
+
+
+def naming(directory: Path | None) -> str:
+    """How the next command must name the configuration, where this one had to."""
+    return f" --config {shlex.quote(str(directory))}" if directory is not None else ""
 
 
 def emit(value: Any, *, as_json: bool, columns: Columns | None = None, empty: str = "Nothing.") -> None:
