@@ -1,13 +1,13 @@
-"""A whole house to kill the daemon in: configuration, shop, store, model and mail server, and what became of each mail."""
+"""A whole house to kill the daemon in: configuration, shop and store, and what became of each mail."""
 
 import os
 import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.utils import format_datetime
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ host = "127.0.0.1"
 port = {smtp}
 tls = "none"
 retry_first = "300ms"
+claim = "5s"
 [brain]
 provider = "anthropic"
 base_url = "{model}"
@@ -107,7 +108,10 @@ pattern = '^\d{4}$'
 statement = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM orders WHERE order_id = :order_id AND email = :sender)"
 message = "The sender has no such order."
 [[tool.step]]
-statement = "INSERT INTO cancellations (order_id, at) SELECT order_id, :now FROM orders WHERE order_id = :order_id AND email = :sender"
+statement = '''
+INSERT INTO cancellations (order_id, at)
+SELECT order_id, :now FROM orders WHERE order_id = :order_id AND email = :sender
+'''
 """
 _SHOP = f"""
 CREATE TABLE orders (order_id TEXT PRIMARY KEY, email TEXT NOT NULL, status TEXT NOT NULL);
@@ -210,7 +214,7 @@ class House:
         message_id = f"{os.getpid()}.{number}@example.com"
         words = {"status": "Where is", "cancel": "Please cancel", "question": "I wonder about", "newsletter": "News of"}
         lines = [
-            f"Authentication-Results: mx.shop.example; dmarc=pass header.from=example.com",
+            "Authentication-Results: mx.shop.example; dmarc=pass header.from=example.com",
             f"From: Customer <c{number}@example.com>",
             "To: support@shop.example",
             f"Subject: {words[kind]} order",

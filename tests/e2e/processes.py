@@ -71,8 +71,11 @@ class Daemon:
         """The exit code of one that ended by itself."""
         return int(self.log.with_name(self.log.name + ".exit").read_text())
 
-    def relatives(self) -> list[int]:
-        """Processes of its session that still run."""
+    def alone(self, *, within: float) -> bool:
+        """Whether no process of its session is left within so many seconds."""
+        return wait_for(lambda: not self._relatives(), within=within)
+
+    def _relatives(self) -> list[int]:
         found = []
         for entry in Path("/proc").iterdir():
             try:

@@ -1,7 +1,7 @@
 """Forks `triaged run` from a process that has imported everything; each fork dies by SIGKILL where it is told to.
 
-A line of JSON comes in for each daemon: `config`, `log`, `die_at` (a durable boundary, or nothing) and `environment`; its
-process id goes out. The forks are real daemons, only without the seconds that imports take.
+A line of JSON comes in for each daemon: `config`, `log`, `die_at` (a durable boundary, or nothing) and `environment`;
+its process id goes out. The forks are real daemons, only without the seconds that imports take.
 """
 
 import importlib
@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ class Doom:
         self._armed = self._armed or state == "received"
         if self._armed and state == self._die_at:
             os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(10)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The mail server behind the daemon: `daemon.outbound.sink` on a loop and a thread of its own, which no kill reaches."""
+"""The mail server behind the daemon: `daemon.outbound.sink` in a thread of the tests, which no kill reaches."""
 
 import asyncio
 import threading

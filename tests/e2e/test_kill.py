@@ -96,7 +96,7 @@ def test_killed_at_each_boundary_every_mail_has_one_outcome_at_most_one_reply_an
         server.accept("cancel")
         server.flush()
         assert daemon.gone(within=PATIENCE), f"never reached {boundary}:\n{daemon.said()}"
-        assert wait_for(lambda: not daemon.relatives(), within=10), "a killed daemon leaves processes behind"
+        assert daemon.alone(within=10), "a killed daemon leaves processes behind"
     daemon = runner.start(house.directory, house.lmtp)
     assert daemon.ready(), daemon.said()
     server.flush()
