@@ -1,13 +1,13 @@
 """In charge of what a mail asks for: one of a handler's categories, or none that it could be sure of."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from daemon.brain import sentences
+from daemon.brain import scorer, sentences
 from daemon.brain.background import Background
-from daemon.brain.calibration import Calibration, calibrate
+from daemon.brain.calibration import Calibration, Trial, calibrate
 from daemon.brain.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ _ELSEWHERE = "?"
 _COURTESY = ""
 _NAMED = 0.5
 """Score from which a category that only files a held mail is named."""
+_ROUTINE = 2 / 3
+"""Share of a handler's mails that ask for one of the categories that are answered. Examples of what is not answered
+may be many, since they have to be; this keeps their number from deciding how sure the brain can be."""
 _SINGLE = 10
 """Mails that ask for one thing, to each that asks for two."""
 _QUOTED = 80
@@ -48,9 +51,15 @@ class Classifier:
     """Learned from one handler's examples; immutable, so threads may share it."""
 
     def __init__(
-        self, scorer: Scorer, classes: Sequence[str], answered: Collection[str], calibration: Calibration
+        self,
+        counter: scorer.Counter,
+        model: Scorer,
+        classes: Sequence[str],
+        answered: Collection[str],
+        calibration: Calibration,
     ) -> None:
-        self._scorer = scorer
+        self._counter = counter
+        self._model = model
         self._classes = tuple(classes)
         self._answered = frozenset(answered)
         self.calibration = calibration
@@ -65,7 +74,7 @@ class Classifier:
         text = [sentence for sentence in text if sentences.telling(sentence)]
         if not text:
             return Guess(category=None, confidence=0.0, margin=0.0, why="The mail says nothing that could be read.")
-        scores = self._scorer.score([sentences.plain(sentence) for sentence in text])
+        scores = self._model.score(self._counter.count([sentences.plain(sentence) for sentence in text]))
         reading = read(scores, self._classes)
         sentence = text[reading.row]
         confidence = self.calibration.confidence(reading.score)
@@ -149,53 +158,64 @@ def fit(examples: Mapping[str, Sequence[str]], background: Background, *, answer
         background: what mails say besides.
         answered: categories that may be answered without a person; a guess of the others only files a mail.
     """
-    labelled = [(sentences.plain(sentence), name) for name, said in examples.items() for sentence in said]
-    labelled += [(sentences.plain(sentence), _ELSEWHERE) for sentence in background.requests]
-    labelled += [(sentences.plain(sentence), _COURTESY) for sentence in background.courtesy]
-    classes = (*(name for name, said in examples.items() if said), _ELSEWHERE)
-    trials = _trials(_held_out(labelled, classes), [label for _, label in labelled], classes)
-    calibration = calibrate((reading.score, right) for reading, right in trials if reading.category in answered)
-    return Classifier(_learn(labelled, classes), classes, answered, calibration)
-
-
-def _learn(labelled: Sequence[tuple[str, str]], classes: Sequence[str]) -> Scorer:
+    labelled = [(sentence, name) for name, said in examples.items() for sentence in said]
+    labelled += [(sentence, _ELSEWHERE) for sentence in background.requests]
+    labelled += [(sentence, _COURTESY) for sentence in background.courtesy]
     labels = [label for _, label in labelled]
+    classes = (*(name for name, said in examples.items() if said), _ELSEWHERE)
+    counter = scorer.Counter([sentences.plain(sentence) for sentence, _ in labelled])
+    held_out = _held_out(counter.learned, labels, classes)
+    calibration = calibrate(_trials(held_out, labels, classes, answered))
+    return Classifier(counter, _learn(counter.learned, labels, classes), classes, answered, calibration)
+
+
+def _learn(counts: Sequence[Any], labels: Sequence[str], classes: Sequence[str]) -> Scorer:
     targets = [[label == name for label in labels] for name in classes]
     targets.append([label != _COURTESY for label in labels])
-    return Scorer([plain for plain, _ in labelled], targets)
+    return Scorer(counts, targets)
 
 
-def _held_out(labelled: Sequence[tuple[str, str]], classes: Sequence[str]) -> "NDArray[np.float64]":
+def _held_out(counts: Sequence[Any], labels: Sequence[str], classes: Sequence[str]) -> "NDArray[np.float64]":
     """Scores of each sentence by a model that did not learn from it (stratified cross-validation)."""
     import numpy as np
 
     seen: Counter[str] = Counter()
     folds = []
-    for _, label in labelled:
+    for label in labels:
         folds.append(seen[label] % _FOLDS)
         seen[label] += 1
-    scores = np.zeros((len(labelled), len(classes) + 1))
+    scores = np.zeros((len(labels), len(classes) + 1))
     for fold in range(_FOLDS):
-        inside = [number for number, at in enumerate(folds) if at == fold]
-        model = _learn([pair for pair, at in zip(labelled, folds, strict=True) if at != fold], classes)
-        scores[inside] = model.score([labelled[number][0] for number in inside])
+        inside = np.flatnonzero(np.equal(folds, fold))
+        outside = np.flatnonzero(np.not_equal(folds, fold))
+        others = [label for label, at in zip(labels, folds, strict=True) if at != fold]
+        model = _learn([kind[outside] for kind in counts], others, classes)
+        scores[inside] = model.score([kind[inside] for kind in counts])
     return scores
 
 
 def _trials(
-    scores: "NDArray[np.float64]", labels: Sequence[str], classes: Sequence[str]
-) -> Iterator[tuple[Reading, bool]]:
-    """Mails put together from held-out sentences: how each is read, and whether rightly.
+    scores: "NDArray[np.float64]", labels: Sequence[str], classes: Sequence[str], answered: Collection[str]
+) -> list[Trial]:
+    """Mails put together from held-out sentences, of those that would be answered: how sure, and whether rightly.
 
     Each sentence that asks makes a mail with two of courtesy around it. Every tenth also makes one with a sentence of
     another class, to which no single answer is right: about as many mails ask for two things.
     """
     courtesy = [number for number, label in enumerate(labels) if label == _COURTESY]
     asking = [number for number, label in enumerate(labels) if label != _COURTESY]
+    mails: list[tuple[list[int], str | None]] = []
     for turn, number in enumerate(asking):
         around = [courtesy[(2 * turn + step) % len(courtesy)] for step in (0, 1)] if courtesy else []
-        reading = read(scores[[number, *around]], classes)
-        yield reading, reading.category == labels[number]
+        mails.append(([number, *around], labels[number]))
         other = asking[(turn + len(asking) // 2) % len(asking)]
         if turn % _SINGLE == 0 and labels[other] != labels[number]:
-            yield read(scores[[number, other]], classes), False
+            mails.append(([number, other], None))
+    routine = sum(label in answered for _, label in mails)
+    weight = _ROUTINE / (1 - _ROUTINE) * (len(mails) - routine) / max(routine, 1)
+    read_mails = [(read(scores[rows], classes), label) for rows, label in mails]
+    return [
+        Trial(score=found.score, right=found.category == label, weight=weight if label in answered else 1.0)
+        for found, label in read_mails
+        if found.category in answered
+    ]

@@ -5,7 +5,7 @@ import hashlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
-from daemon.brain import background, classifier, sentences
+from daemon.brain import background, classifier, scorer, sentences
 from daemon.brain.classifier import Classifier, Guess
 from daemon.brain.plan import Step, plan
 from handlers.contract import Handler, Reply, Request, ToolCall
@@ -39,8 +39,9 @@ class Embedded:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-brain")
 
     async def start(self, *handlers: Handler) -> None:
-        """Learn the handlers now, so that their first mails need not wait for it."""
+        """Load scikit-learn and learn the handlers now, so that their first mails need not wait for it."""
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, scorer.load)
         for handler in handlers:
             await loop.run_in_executor(self._thread, self._classifier, handler)
 
