@@ -3,6 +3,7 @@
 Usage: serve.py MODEL PORT
 """
 
+import os
 import struct
 import sys
 from pathlib import Path
@@ -35,6 +36,11 @@ def _find(file: BinaryIO) -> str:
     return head[at + 12 : at + 12 + length].decode()
 
 
+def free_cores() -> int:
+    """Cores that nobody else is using: a thread that has to wait for one holds up all the others at each token."""
+    return max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+
+
 def main() -> None:
     """Start, say `ready`, and stay until nobody listens any more."""
     model, port = Path(sys.argv[1]), int(sys.argv[2])
@@ -45,8 +51,7 @@ def main() -> None:
     params.n_ctx = 8192
     params.n_parallel = 1
     params.use_jinja = True
-    params.cpuparams.n_threads = 2
-    params.cpuparams_batch.n_threads = 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = free_cores()
     params.warmup = False
     params.chat_template = chat_template(model)
     params.sampling.temp = 0.0  # the same answers on every run of a machine
