@@ -19,7 +19,7 @@ from daemon.release import Release
 from daemon.route import facts as routing
 from daemon.route.rules import Route
 from daemon.store.limits import Charge
-from handlers.contract import Brain, Context, Exchange, Handler, Journal, Message, Proposal
+from handlers.contract import Brain, BrainBusy, Context, Exchange, Handler, Journal, Message, Proposal
 from handlers.toolbox import Toolbox
 from handlers.work import WORKS
 from tools.bound import Bound
@@ -83,7 +83,7 @@ async def consider(mind: Mind, question: Question) -> Answer:
     """Route, handle and judge.
 
     Raises:
-        BrainBusy: the model can't answer now.
+        BrainBusy: the model can't answer now, and the handler's deadline has not passed.
     """
     now = mind.clock()
     message = as_one(question.messages, as_human_mail=question.as_human_mail)
@@ -125,7 +125,7 @@ async def consider(mind: Mind, question: Question) -> Answer:
         proposal=proposal,
         verdict=verdict,
         charges=charges,
-        deadline=(message.received_at or now) + timedelta(seconds=handler.deadline) if handler else None,
+        deadline=due(message, handler, now) if handler else None,
         ends_autonomy=Reason.HUMAN_WANTED in verdict.reasons,
     )
 
@@ -158,14 +158,29 @@ async def _handle(mind: Mind, question: Question, message: Message, handler: Han
         tools=toolbox,
         journal=question.journal,
         budget=MessageBudget(
-            max_turns=settings.max_turns, tokens_per_message=settings.tokens_per_message, daily=mind.daily
+            max_turns=settings.max_turns,
+            tokens_per_message=settings.tokens_per_message,
+            daily=mind.daily,
+            replayed=len(question.journal.turns()),
         ),
         now=now,
         columns={tool.name: tool.columns for tool in mind.release.tools.values()},
         history=question.history,
         hint=question.hint,
     )
-    return await WORKS[handler.pattern]().run(handler, message, context)
+    try:
+        return await WORKS[handler.pattern]().run(handler, message, context)
+    except BrainBusy as error:
+        if now < due(message, handler, now):
+            raise
+        # past the deadline people answer, undrafted; the customer never hears of it (promise P10)
+        told = (Reason.DEADLINE.value,), (str(error),)
+        return Proposal(language=message.language or "en", faults=told[0], fault_details=told[1])
+
+
+def due(message: Message, handler: Handler, now: datetime) -> datetime:
+    """When a mail that no model could answer goes to people."""
+    return (message.received_at or now) + timedelta(seconds=handler.deadline)
 
 
 def _hop(executor: Executor) -> Callable[[Callable[[], T]], Awaitable[T]]:

@@ -41,8 +41,8 @@ from handlers.contract import BrainBusy, Proposal, Turn
 from tools.errors import Transient
 
 log = structlog.get_logger()
-LONGEST = 3600.0
-"""The longest wait for a model, seconds."""
+SHORTEST, LONGEST = 5.0, 900.0
+"""Seconds to wait for a model that can't answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +113,8 @@ async def triage(parts: Parts, conversation: str, number: int) -> None:
             await _turn(parts, mind, claimed)
         except Stopped:
             log.info("turn.taken-over")
+        except Transient:
+            raise  # the store is busy: nothing is lost, the turn starts again
         except Exception as error:
             log.exception("turn.failed", error=type(error).__name__)
             await _end(
@@ -138,7 +140,7 @@ async def _turn(parts: Parts, mind: Mind, claimed: Claimed) -> None:
     try:
         answer = await consider(mind, question)
     except BrainBusy as error:
-        await _postpone(parts, mind, claimed, error)
+        await _postpone(parts, claimed, error)
         return
     await parts.reached(claimed.run, "considered")
     await _end(parts, claimed, answer, mind.brain_name)
@@ -162,16 +164,11 @@ class _Journal:
         await self._parts.reached(self._claimed.run, f"turn {turn.number}")
 
 
-async def _postpone(parts: Parts, mind: Mind, claimed: Claimed, error: BrainBusy) -> None:
-    """The model can't answer: come back later, and past the deadline let people answer, undrafted (promise P10)."""
+async def _postpone(parts: Parts, claimed: Claimed, error: BrainBusy) -> None:
+    """The model can't answer now: end the run and come back, later each time."""
     now = parts.clock()
-    oldest = min(message.received_at or now for message in claimed.messages)
-    patience = min((handler.deadline for handler in mind.release.handlers.values()), default=LONGEST)
-    if (now - oldest).total_seconds() >= patience:
-        await _end(parts, claimed, _given_up(claimed, Reason.DEADLINE, str(error)), mind.brain_name)
-        return
-    waited = max((now - oldest).total_seconds(), 5.0)
-    delay = error.retry_after if error.retry_after is not None else min(waited, LONGEST)
+    waited = (now - min(message.received_at or now for message in claimed.messages)).total_seconds()
+    delay = error.retry_after if error.retry_after is not None else max(waited, SHORTEST)
     log.warning("turn.postponed", seconds=round(delay))
     await parts.store.write(
         lambda session: turns.postpone(session, parts.queue, claimed, now=now, delay=min(delay, LONGEST))

@@ -1,0 +1,204 @@
+"""The whole daemon in one process: mail over LMTP, a scripted model, a real shop and a real mail server."""
+
+import asyncio
+import smtplib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.brain.choice import Chosen
+from daemon.inbound.lmtp import Listener
+from daemon.main import Daemon
+from daemon.outbound.sink import Sink
+from handlers.contract import BrainBusy, BrainFailed, Reply, Request, ToolCall
+from tests.e2e.house import Fate, House
+from tools.located import Faults
+
+Answer = Callable[[Request], Reply]
+
+
+def propose(category: str = "status", **given: object) -> Reply:
+    said = {"use_template": True, "body": "", "language": "en", "missing": [], "escalate": "", "category": category}
+    return Reply(calls=(ToolCall(id="1", name="propose_reply", arguments={**said, **given}),), model="scripted")
+
+
+class Brain:
+    """Says what a test tells it to."""
+
+    name = "scripted"
+
+    def __init__(self) -> None:
+        self.answers: list[Reply | Exception] = []
+        self.requests: list[Request] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def answer(self, request: Request) -> Reply:
+        self.requests.append(request)
+        await self.gate.wait()
+        wanted = "question" if "wonder" in request.message.text else "status"
+        said = self.answers.pop(0) if self.answers else propose(wanted)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+class Office:
+    """A daemon that runs, and what is needed to look at it."""
+
+    def __init__(self, house: House, sink: Sink, brain: Brain) -> None:
+        self.house, self.sink, self.brain = house, sink, brain
+        self.ahead = timedelta()
+        self.daemon: Daemon
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        chosen = Chosen(brain=self.brain)
+        async with Daemon(self.house.directory, brain=chosen, clock=lambda: datetime.now(UTC) + self.ahead) as daemon:
+            self.daemon = daemon
+            yield
+
+    async def post(self, *letters: bytes) -> None:
+        door = self.daemon.doors["support"]
+        assert isinstance(door, Listener)
+        port = door.port
+
+        def deliver() -> None:
+            with smtplib.LMTP("127.0.0.1", port) as client:
+                for raw in letters:
+                    client.sendmail("c0@example.com", ["support@shop.example"], raw)
+
+        await asyncio.get_running_loop().run_in_executor(self.daemon._tools, deliver)
+
+    async def fates(self, until: Callable[[Fate], bool] = lambda fate: fate.ended) -> list[Fate]:
+        for _ in range(300):
+            fates = self.house.fates()
+            if all(until(fate) for fate in fates):
+                return fates
+            await asyncio.sleep(0.1)
+        pytest.fail(f"still not there: {fates}")
+
+
+@pytest.fixture
+async def office(tmp_path: Path, store_url: str, start_sink: Callable[..., Awaitable[Sink]]) -> AsyncIterator[Office]:
+    sink = await start_sink(maildir=tmp_path / "sent")
+    house = House(directory=tmp_path, store_url=store_url, lmtp=0)
+    house.build(smtp=sink.port, model="http://127.0.0.1:9")
+    return Office(house, sink, Brain())
+
+
+async def test_each_mail_ends_as_the_gate_decides(office: Office) -> None:
+    letters = [office.house.letter(kind) for kind in ("status", "question", "newsletter")]
+    async with office.open():
+        await office.post(*(letter.raw for letter in letters))
+        fates = await office.fates()
+    assert [(fate.state, fate.outcome or fate.reason) for fate in fates] == [
+        ("done", "sent"),
+        ("held", "category-not-automatic"),
+        ("done", "ignored"),
+    ]
+    assert len(office.brain.requests) == 2, "no model is asked about a newsletter"
+    assert b"Your order 1000 is on its way." in office.sink.received[0].raw
+
+
+async def test_a_write_happens_once_and_before_the_mail_says_so(office: Office) -> None:
+    letter = office.house.letter("cancel")
+    call = ToolCall(id="1", name="cancel_order", arguments={"order_id": letter.order})
+    office.brain.answers = [Reply(calls=(call,), model="scripted"), propose("cancel")]
+    async with office.open():
+        await office.post(letter.raw)
+        (fate,) = await office.fates()
+    assert (fate.outcome, fate.mails, fate.cancellations) == ("sent", 1, 1)
+
+
+async def test_a_model_that_is_busy_is_asked_again_and_the_customer_never_notices(office: Office) -> None:
+    letter = office.house.letter("status")
+    office.brain.answers = [
+        BrainBusy("Overloaded.", retry_after=0.2),
+        BrainBusy("Overloaded.", retry_after=0.2),
+        propose(),
+    ]
+    async with office.open():
+        await office.post(letter.raw)
+        (fate,) = await office.fates()
+    assert (fate.outcome, fate.mails, len(office.brain.requests)) == ("sent", 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (BrainFailed("The key is wrong. Correct it."), "model-failed"),
+        (RuntimeError("a fault of ours"), "unexpected-error"),
+    ],
+)
+async def test_whatever_goes_wrong_the_mail_reaches_a_person(office: Office, fault: Exception, reason: str) -> None:
+    letter = office.house.letter("status")
+    office.brain.answers = [fault]
+    async with office.open():
+        await office.post(letter.raw)
+        (fate,) = await office.fates()
+    assert (fate.state, fate.reason, fate.mails) == ("held", reason, 0)
+
+
+async def test_past_the_deadline_a_mail_goes_to_people_undrafted(office: Office) -> None:
+    letter = office.house.letter("status")
+    office.brain.answers = [BrainBusy("Overloaded.", retry_after=0.2) for _ in range(50)]
+    async with office.open():
+        await office.post(letter.raw)
+        await asyncio.sleep(0.5)
+        office.ahead = timedelta(hours=5)
+        (fate,) = await office.fates()
+    assert (fate.state, fate.mails) == ("held", 0)
+    assert fate.reason in {"deadline-passed", "old-mail"}
+
+
+async def test_two_mails_of_one_conversation_get_one_reply(office: Office) -> None:
+    first = office.house.letter("status")
+    office.brain.gate.clear()
+    second = first.raw.replace(b"Message-ID: <", b"Message-ID: <again.").replace(b"Hello", b"And one more thing")
+    async with office.open():
+        await office.post(first.raw)
+        await asyncio.sleep(0.5)
+        await office.post(second)
+        office.brain.gate.set()
+        (fate,) = await office.fates()
+    assert fate.outcome == "sent"
+    assert len(office.sink.received) == 1
+    assert "And one more thing" in office.brain.requests[-1].message.text
+
+
+async def test_a_mail_that_comes_twice_is_answered_once(office: Office) -> None:
+    letter = office.house.letter("status")
+    async with office.open():
+        await office.post(letter.raw, b"Received: by elsewhere\r\n" + letter.raw)
+        (fate,) = await office.fates()
+    assert (fate.rows, fate.mails) == (1, 1)
+
+
+async def test_a_reload_takes_the_new_rules_and_refuses_broken_ones(office: Office) -> None:
+    async with office.open():
+        before = office.daemon.release.id
+        office.house.change("rules.toml", "sender.verified", "sender.verifid")
+        with pytest.raises(Faults, match=r"rules\.toml:4.*sender\.verified"):
+            await office.daemon.reload()
+        assert office.daemon.release.id == before
+        office.house.change(
+            "rules.toml", 'when = "sender.verifid"\nhandler = "desk"', 'when = "true"\nhold = "a person looks"'
+        )
+        await office.daemon.reload()
+        assert office.daemon.release.id != before
+        letter = office.house.letter("status")
+        await office.post(letter.raw)
+        (fate,) = await office.fates()
+    assert (fate.state, fate.reason) == ("held", "rule-hold")
+    assert office.brain.requests == []
+
+
+async def test_a_reload_that_needs_a_restart_says_so(office: Office) -> None:
+    async with office.open():
+        office.house.change("triaged.toml", 'mode = "live"', 'mode = "shadow"')
+        with pytest.raises(Faults, match="restart"):
+            await office.daemon.reload()
