@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -174,7 +174,7 @@ def exclusive(config: Config) -> Iterator[None]:
     if path is None:
         yield
         return
-    with open(path.with_suffix(path.suffix + ".lock"), "a", encoding="ascii") as file:  # noqa: PTH123 - flock wants the file open
+    with _lock_file(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -182,6 +182,16 @@ def exclusive(config: Config) -> Iterator[None]:
                 f"Another `triaged run` uses {path}. Stop it first, or use PostgreSQL for several workers."
             ) from None
         yield
+
+
+def _lock_file(path: Path) -> TextIO:
+    try:
+        return open(path.with_suffix(path.suffix + ".lock"), "a", encoding="ascii")  # noqa: PTH123 - flock wants it open
+    except OSError as error:
+        raise StoreUnusable(
+            f"The store {path} can't be written: {error.strerror}. Check the owner and mode of {path.parent}, "
+            "or run `triaged db upgrade` if there is no store yet."
+        ) from error
 
 
 def _engine(url: str, *, pool: int, immediate: bool) -> sa.Engine:

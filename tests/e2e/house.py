@@ -230,6 +230,14 @@ class House:
         self.letters.append(letter)
         return letter
 
+    def mails(self) -> list[Mail]:
+        """The rows of all mails, whoever sent them."""
+        store = open_at(self.store_url, self.directory)
+        try:
+            return store.read_now(lambda session: list(session.exec(select(Mail).order_by(col(Mail.received_at)))))
+        finally:
+            store.close()
+
     def fates(self) -> list[Fate]:
         """What has become of every letter by now."""
         store = open_at(self.store_url, self.directory)
