@@ -136,6 +136,8 @@ class Result:
     """Category of the reply that would be sent; empty: none would."""
     parameters: bool
     """The order looked up is the one that the corpus names."""
+    held: str
+    """Why it would be held, in a word or two."""
     milliseconds: float
     mail: str
 
@@ -174,6 +176,7 @@ async def triage(mail: Mapping[str, Any], handler: Handler, tools: Catalogue, br
         expected=mail["category"],
         got=proposal.category if _sent(proposal, handler) else "",
         parameters=looked_up <= named,
+        held=_held(proposal, handler),
         milliseconds=elapsed,
         mail=f"{mail['subject']} | {' '.join(mail['text'].split())[:150]}",
     )
@@ -183,6 +186,17 @@ def _sent(proposal: Proposal, handler: Handler) -> bool:
     category = handler.category(proposal.category)
     held = proposal.escalation or proposal.missing or proposal.faults or not proposal.body
     return bool(category and category.auto == "on" and not held)
+
+
+def _held(proposal: Proposal, handler: Handler) -> str:
+    category = handler.category(proposal.category)
+    if category is None:
+        return "not sure" if "not sure enough" in proposal.escalation else "something else"
+    if category.auto != "on":
+        return "filed for a person"
+    if proposal.missing:
+        return "something missing"
+    return "ambiguous or conditional" if proposal.escalation else "no reply" if proposal.faults else ""
 
 
 def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float]:
@@ -213,6 +227,8 @@ def report(results: Sequence[Result]) -> None:
     )
     times = sorted(result.milliseconds for result in results)
     print(f"ms per mail: median {statistics.median(times):.1f}, p95 {times[int(len(times) * 0.95)]:.1f}")
+    for name, count in Counter(result.held for result in results if not result.got).most_common():
+        print(f"held: {count} {name}")
     wrong = Counter((result.expected, result.got) for result in results if result.got and not result.right)
     for (expected, got), count in wrong.most_common():
         print(f"wrong: {count} of {expected} answered as {got}")

@@ -1,13 +1,14 @@
 """In charge of what a mail asks for: one of a handler's categories, or none that it could be sure of."""
 
+import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daemon.brain import scorer, sentences
 from daemon.brain.background import Background
-from daemon.brain.calibration import Calibration, Trial, calibrate
+from daemon.brain.calibration import Calibration, Evidence, Trial, calibrate
 from daemon.brain.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ _ELSEWHERE = "?"
 """The class of requests that no handler answers."""
 _COURTESY = ""
 _NAMED = 0.5
-"""Score from which a category that only files a held mail is named."""
+"""Margin from which a category that only files a held mail is named."""
 _ROUTINE = 2 / 3
 """Share of a handler's mails that ask for one of the categories that are answered. Examples of what is not answered
 may be many, since they have to be; this keeps their number from deciding how sure the brain can be."""
-_SINGLE = 10
-"""Mails that ask for one thing, to each that asks for two."""
+_TWOFOLD = 5
+"""Of so many sentences one makes a mail that asks for two things."""
+_EDGE = 1e-4
+"""Probabilities are kept this far from 1, where the logarithm of the contrary ends."""
 _QUOTED = 80
 
 
@@ -76,31 +79,33 @@ class Classifier:
             return Guess(category=None, confidence=0.0, margin=0.0, why="The mail says nothing that could be read.")
         scores = self._model.score(self._counter.count([sentences.plain(sentence) for sentence in text]))
         reading = read(scores, self._classes)
-        sentence = text[reading.row]
-        confidence = self.calibration.confidence(reading.score)
-        sure = confidence >= threshold if reading.category in self._answered else reading.score >= _NAMED
+        confidence = self.calibration.confidence(reading.evidence)
+        if reading.category in self._answered:
+            sure = confidence >= threshold
+        else:
+            sure = reading.strength - reading.rival >= _NAMED
         return Guess(
             category=reading.category if sure else None,
             confidence=confidence,
             margin=reading.strength - reading.rival,
-            why=self._why(reading, sentence, confidence, threshold),
-            sentence=sentence,
+            why=self._why(reading, text[reading.row], confidence, threshold),
+            sentence=text[reading.row],
         )
 
     def _why(self, reading: "Reading", sentence: str, confidence: float, threshold: float) -> str:
         rival = "something else" if reading.rival_name == _ELSEWHERE else f"`{reading.rival_name}`"
         found = (
-            f'"{sentence[:_QUOTED]}" reads as `{reading.category}` ({reading.strength:.2f}); '
-            f"next is {rival} ({reading.rival:.2f})."
+            f'"{sentence[:_QUOTED]}" reads as `{reading.category}` ({reading.strength:.2f}), '
+            f"the mail also as {rival} ({reading.rival:.2f})."
         )
         if reading.category not in self._answered or confidence >= threshold:
             return found
-        if self.calibration.threshold(threshold) is None:
+        if self.calibration.most < threshold:
             return (
                 f"{found} {self.calibration.trials} held-out trials can't show {threshold:.0%} certainty. "
                 "Add examples, or lower `threshold` in [brain.embedded]."
             )
-        return f"{found} That is not sure enough ({confidence:.2f}, wanted {threshold:.2f})."
+        return f"{found} That is not sure enough ({confidence:.3f}, wanted {threshold:.3f})."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,25 +114,21 @@ class Reading:
 
     category: str
     row: int
-    """The sentence that decided."""
+    """The sentence that says it most clearly."""
     strength: float
+    """Probability that any sentence asks for the category."""
     rival: float
-    """How strongly the mail asks for anything else."""
+    """Probability that some sentence asks for anything else."""
     rival_name: str
-
-    @property
-    def score(self) -> float:
-        """Probability that the mail asks for this and for nothing else, as if the two were independent."""
-        return self.strength * (1.0 - self.rival)
+    evidence: Evidence
 
 
 def read(scores: "NDArray[np.float64]", classes: Sequence[str]) -> Reading:
-    """Combine sentences to a mail: each class is as strong as its strongest sentence.
+    """Combine sentences to a mail.
 
-    A sentence says at most one thing: where classes claim more than 1 together, each gets its share. A mail asks once
-    and says a lot besides; a mean would drown the request in courtesy. What speaks against the
-    category is another class anywhere in the mail, and any sentence that asks for something, whatever it is, and not
-    for the category.
+    A sentence says at most one thing: where classes claim more than 1 together, each gets its share. A mail asks for
+    its category if any sentence does, and a mean would drown that in courtesy. What speaks against the category is
+    another class in any sentence, and any sentence that asks for something, whatever it is, and not for the category.
 
     Args:
         scores: one row a sentence, a column for each of `classes`, and a last one: the sentence asks for something.
@@ -137,17 +138,25 @@ def read(scores: "NDArray[np.float64]", classes: Sequence[str]) -> Reading:
     by_class, asks = claimed / claimed.sum(axis=1, keepdims=True).clip(1.0), scores[:, -1]
     strongest = by_class.max(axis=0)
     best = int(strongest[:-1].argmax())
+    strength = float(1.0 - (1.0 - by_class[:, best]).prod())
     others = strongest.copy()
     others[best] = 0.0
     rival = int(others.argmax())
+    other = float(others[rival])
     unexplained = float(((2.0 * asks - 1.0).clip(0.0, 1.0) * (1.0 - by_class[:, best])).max())
     return Reading(
         category=classes[best],
         row=int(by_class[:, best].argmax()),
-        strength=float(strongest[best]),
-        rival=max(float(others[rival]), unexplained),
-        rival_name=classes[rival] if others[rival] >= unexplained else _ELSEWHERE,
+        strength=strength,
+        rival=max(other, unexplained),
+        rival_name=classes[rival] if other >= unexplained else _ELSEWHERE,
+        evidence=(-_doubt(strength), _doubt(other), _doubt(unexplained)),
     )
+
+
+def _doubt(probability: float) -> float:
+    """Logarithm of the probability of the contrary."""
+    return math.log(1.0 - min(probability, 1.0) + _EDGE)
 
 
 def fit(examples: Mapping[str, Sequence[str]], background: Background, *, answered: Collection[str]) -> Classifier:
@@ -197,25 +206,38 @@ def _held_out(counts: Sequence[Any], labels: Sequence[str], classes: Sequence[st
 def _trials(
     scores: "NDArray[np.float64]", labels: Sequence[str], classes: Sequence[str], answered: Collection[str]
 ) -> list[Trial]:
-    """Mails put together from held-out sentences, of those that would be answered: how sure, and whether rightly.
-
-    Each sentence that asks makes a mail with two of courtesy around it. Every tenth also makes one with a sentence of
-    another class, to which no single answer is right: about as many mails ask for two things.
-    """
-    courtesy = [number for number, label in enumerate(labels) if label == _COURTESY]
-    asking = [number for number, label in enumerate(labels) if label != _COURTESY]
-    mails: list[tuple[list[int], str | None]] = []
-    for turn, number in enumerate(asking):
-        around = [courtesy[(2 * turn + step) % len(courtesy)] for step in (0, 1)] if courtesy else []
-        mails.append(([number, *around], labels[number]))
-        other = asking[(turn + len(asking) // 2) % len(asking)]
-        if turn % _SINGLE == 0 and labels[other] != labels[number]:
-            mails.append(([number, other], None))
+    """Mails put together from held-out sentences, of those that would be answered: how clear, and whether rightly."""
+    mails = list(_mails(labels))
     routine = sum(label in answered for _, label in mails)
     weight = _ROUTINE / (1 - _ROUTINE) * (len(mails) - routine) / max(routine, 1)
-    read_mails = [(read(scores[rows], classes), label) for rows, label in mails]
+    found = [(read(scores[rows], classes), label) for rows, label in mails]
     return [
-        Trial(score=found.score, right=found.category == label, weight=weight if label in answered else 1.0)
-        for found, label in read_mails
-        if found.category in answered
+        Trial(
+            evidence=reading.evidence,
+            right=reading.category == label,
+            weight=weight if label in answered else 1.0,
+        )
+        for reading, label in found
+        if reading.category in answered
     ]
+
+
+def _mails(labels: Sequence[str]) -> Iterator[tuple[list[int], str | None]]:
+    """The sentences of each made-up mail, by number, and what it asks for; None: two things, so no answer is right.
+
+    Each sentence that asks makes a mail with two of courtesy around it, and one with another sentence of its class and
+    three of courtesy. Every fifth also makes one with a sentence of another class: one mail in ten or so is like that.
+    """
+    by_label: dict[str, list[int]] = {}
+    for number, label in enumerate(labels):
+        by_label.setdefault(label, []).append(number)
+    courtesy = by_label.get(_COURTESY, [])
+    asking = [number for number, label in enumerate(labels) if label != _COURTESY]
+    for turn, number in enumerate(asking):
+        around = [courtesy[(3 * turn + step) % len(courtesy)] for step in range(3)] if courtesy else []
+        label, peers = labels[number], by_label[labels[number]]
+        yield [number, *around[:2]], label
+        yield [number, peers[(5 * turn + 7) % len(peers)], *around], label
+        other = asking[(turn + len(asking) // 2) % len(asking)]
+        if turn % _TWOFOLD == 0 and labels[other] != label:
+            yield [number, other, *around[:1]], None
