@@ -154,8 +154,14 @@ def _doubt(parsed: Parsed, likeness: str) -> str:
 
 
 def digest(raw: bytes, parsed: Parsed) -> str:
-    """SHA-256, in hex, of the fields and the body that the sender wrote; line ends and folding don't count."""
-    _, body, _ = mime.header(raw)
+    """SHA-256, in hex, of the fields and the body that the sender wrote; line ends and folding don't count.
+
+    Of a mail whose header is broken everything counts.
+    """
+    _, body, defects = mime.header(raw)
+    if defects:
+        # What is no field would not count, and two such mails would be one: each of them is held, none is lost.
+        return hashlib.sha256(raw.replace(b"\r\n", b"\n").rstrip(b"\n")).hexdigest()
     hashed = hashlib.sha256()
     for field in parsed.root.fields:
         if field.name in _CONTENT:

@@ -29,7 +29,8 @@ def refused(runner: Runner, house: House, **options: str) -> Daemon:
 
 def test_sigterm_ends_it_with_0_and_nothing_is_lost(house: House, runner: Runner) -> None:
     server = MailServer(house)
-    server.accept(*["status", "cancel"] * 4)
+    for _ in range(4):
+        server.accept("status", "cancel")
     daemon = runner.start(house.directory, house.lmtp)
     assert daemon.ready(), daemon.said()
     server.flush()

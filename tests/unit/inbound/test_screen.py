@@ -39,6 +39,12 @@ def test_another_mail_has_another_digest(change: tuple[bytes, bytes]) -> None:
     assert screened(mail()).digest != screened(mail().replace(*change)).digest
 
 
+def test_of_a_mail_whose_header_is_broken_everything_counts() -> None:
+    digests = {screened(raw).digest for raw in (b"no mail at all", b"nor is this", b"From: ana@example.com\nlost", b"")}
+    assert len(digests) == 4
+    assert screened(b"no mail\r\nat all\r\n").digest == screened(b"no mail\nat all").digest
+
+
 def test_reply_to_elsewhere_is_noted_and_the_same_address_is_not() -> None:
     assert Reason.REPLY_TO_ELSEWHERE in screened(mail("Reply-To: eve@evil.example")).notes
     assert Reason.REPLY_TO_ELSEWHERE in screened(mail("Reply-To: ana@example.com, eve@evil.example")).notes
