@@ -157,8 +157,8 @@ def _table(endings: "Sequence[Ending]") -> "Table":
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("sample mail", "subject", "outcome", "why"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for heading, width in (("sample mail", 27), ("subject", 12), ("outcome", 7), ("why", 24)):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=width)
     for ending in endings:
         colour = "red" if ending.problems and ending.outcome != "waiting" else _COLOURS[ending.outcome]
         outcome = "…" if ending.outcome == "waiting" else ending.outcome
