@@ -156,13 +156,15 @@ def _table(endings: "Sequence[Ending]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, width in (("sample mail", 27), ("subject", 12), ("outcome", 7), ("why", 24)):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=width)
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("sample mail", no_wrap=True, width=27)
+    table.add_column("outcome", no_wrap=True, width=7)
+    for heading in ("subject", "why"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1)
     for ending in endings:
         colour = "red" if ending.problems and ending.outcome != "waiting" else _COLOURS[ending.outcome]
         outcome = "…" if ending.outcome == "waiting" else ending.outcome
-        cells = (Text(ending.name), Text(ending.subject), Text(outcome, style=colour), Text(_why(ending)))
+        cells = (Text(ending.name), Text(outcome, style=colour), Text(ending.subject), Text(_why(ending)))
         table.add_row(*cells)
     return table
 
