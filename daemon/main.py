@@ -119,7 +119,9 @@ class Daemon:
         stack.callback(self._screening.close)
         self._tools = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tools")
         stack.callback(self._tools.shutdown)
-        self._chosen = self._given_brain or choose(self.config, mark_key=self.store.vault.mark_key)
+        self._chosen = self._given_brain or choose(
+            self.config, self.release.handlers.values(), mark_key=self.store.vault.mark_key
+        )
         await self._chosen.start()
         stack.push_async_callback(self._chosen.close)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)

@@ -58,7 +58,7 @@ class Rehearsal:
         self._stack.callback(self._screening.close)
         self._tools = self._stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="tools"))
         if self._model:
-            self._chosen = choose(self._release.config, mark_key=_KEY)
+            self._chosen = choose(self._release.config, self._release.handlers.values(), mark_key=_KEY)
             await self._chosen.start()
             self._stack.push_async_callback(self._chosen.close)
         return self

@@ -43,7 +43,7 @@ class Store:
         self.reader = _engine(url, pool=READERS, immediate=False) if self.sqlite else self.writer
         self._write_threads = ThreadPoolExecutor(1 if self.sqlite else POOL, thread_name_prefix="store-write")
         self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
-        with _told(url):
+        with told(url):
             keys = _engine(keys_url, pool=POOL, immediate=True)
             self.vault = Vault(keys, read_master_key(master_key))
         self._keys = keys
@@ -55,14 +55,14 @@ class Store:
             StoreBusy: not committed; try again.
             StoreUnusable: not committed; a person has to look.
         """
-        with _told(str(self.url)), Session(self.writer, expire_on_commit=False) as session:
+        with told(str(self.url)), Session(self.writer, expire_on_commit=False) as session:
             result = work(session)
             session.commit()
             return result
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction of this thread that is rolled back."""
-        with _told(str(self.url)), Session(self.reader, expire_on_commit=False) as session:
+        with told(str(self.url)), Session(self.reader, expire_on_commit=False) as session:
             return work(session)
 
     async def write(self, work: Callable[[Session], T]) -> T:
@@ -115,7 +115,9 @@ def prepared(config: Config) -> Store:
 
 def _prepare_folder(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o770)  # reviewers are members of its group, whatever our umask says
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o660))
     except OSError as error:
@@ -226,34 +228,41 @@ def _share_with_group(path: Path) -> None:
             continue  # a file that is not there yet has the mode of the umask
 
 
+_UNUSABLE = (
+    "readonly",
+    "read-only",
+    "unable to open",
+    "not a database",
+    "malformed",
+    "no such table",
+    "authentication failed",
+    "does not exist",
+)
+
+
 @contextmanager
-def _told(where: str) -> Iterator[None]:
-    """Turn the driver's errors into ours, which say what happened without quoting values."""
+def told(where: str) -> Iterator[None]:
+    """Turn the driver's errors into ours, which say what happened without quoting values.
+
+    Raises:
+        StoreUnusable: a person has to look.
+        StoreBusy: it may work later.
+    """
     try:
         yield
-    except OperationalError as error:
-        cause = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-        unusable = (
-            "readonly",
-            "read-only",
-            "unable to open",
-            "not a database",
-            "malformed",
-            "no such table",
-            "authentication failed",
-            "does not exist",
-        )
+    except DBAPIError as error:
+        cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
         name = sa.make_url(where).render_as_string(hide_password=True)
-        if any(word in cause for word in unusable):
+        if "no such table" in cause or "UndefinedTable" in type(error.orig).__name__:
+            raise StoreUnusable(f"The store {name} has no tables yet. Run `triaged db upgrade`.") from error
+        if any(word in cause for word in _UNUSABLE):
             raise StoreUnusable(
                 f"The store {name} can't be used: {cause}. "
                 "Check its path, owner and mode, then run `triaged db upgrade`."
             ) from error
+        if not isinstance(error, OperationalError):
+            raise
         raise StoreBusy(f"The store {name} did not commit: {cause}. It is tried again.") from error
-    except DBAPIError as error:
-        if "no such table" in str(error.orig) or "UndefinedTable" in type(error.orig).__name__:
-            raise StoreUnusable("The store has no tables yet. Run `triaged db upgrade`.") from error
-        raise
 
 
 def running(config: Config) -> bool:

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 import migrations
 from daemon.errors import SchemaMismatch
-from daemon.store.engine import Store
+from daemon.store.engine import Store, told
 from daemon.store.queue import migrate as migrate_queue
 from daemon.store.tables import Table
 
@@ -32,7 +32,7 @@ def needed() -> str:
 
 def found(store: Store) -> str | None:
     """The schema version that the store has; None for an empty one."""
-    with store.reader.connect() as connection:
+    with told(str(store.url)), store.reader.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -45,7 +45,7 @@ def upgrade(store: Store) -> tuple[str | None, str]:
     before = found(store)
     if before is not None and before not in _known():
         raise SchemaMismatch(_ahead(before))
-    with store.writer.begin() as connection:
+    with told(str(store.url)), store.writer.begin() as connection:
         command.upgrade(_alembic(connection), "head")
     migrate_queue(store)
     return before, needed()

@@ -45,6 +45,7 @@ def make_master_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     with os.fdopen(handle, "wb") as file:
+        os.fchmod(file.fileno(), 0o640)  # whatever our umask says: reviewers read it through their group
         file.write(secrets.token_bytes(32))
         file.flush()
         os.fsync(file.fileno())
