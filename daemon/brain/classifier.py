@@ -29,6 +29,7 @@ _ROUTINE = 2 / 3
 may be many, since they have to be; this keeps their number from deciding how sure the brain can be."""
 _TWOFOLD = 5
 """Of so many sentences one makes a mail that asks for two things."""
+_EVEN = 0.5
 _EDGE = 1e-4
 """Probabilities are kept this far from 1, where the logarithm of the contrary ends."""
 _QUOTED = 80
@@ -74,12 +75,14 @@ class Classifier:
             text: its sentences (`sentences.split`).
             threshold: confidence below which it abstains.
         """
+        if len(self._classes) == 1:
+            return Guess(category=None, confidence=0.0, margin=0.0, why="No category has examples. Add some to each.")
         text = [sentence for sentence in text if sentences.telling(sentence)]
         if not text:
             return Guess(category=None, confidence=0.0, margin=0.0, why="The mail says nothing that could be read.")
         scores = self._model.score(self._counter.count([sentences.plain(sentence) for sentence in text]))
         reading = read(scores, self._classes)
-        confidence = self.calibration.confidence(reading.evidence)
+        confidence = self.calibration.confidence(reading.evidence) if reading.clear else 0.0
         if reading.category in self._answered:
             sure = confidence >= threshold
         else:
@@ -117,10 +120,20 @@ class Reading:
     """The sentence that says it most clearly."""
     strength: float
     """Probability that any sentence asks for the category."""
+    other: float
+    """Probability that the sentence which is clearest about another class asks for that."""
     rival: float
-    """Probability that some sentence asks for anything else."""
+    """The same, or that of a sentence that asks for something else without saying what, if that is higher."""
     rival_name: str
     evidence: Evidence
+
+    @property
+    def clear(self) -> bool:
+        """Whether the category is more likely asked for than not, and any other rather not.
+
+        No certainty about the one outweighs the other: that would answer half a mail.
+        """
+        return self.strength >= _EVEN > self.other
 
 
 def read(scores: "NDArray[np.float64]", classes: Sequence[str]) -> Reading:
@@ -148,6 +161,7 @@ def read(scores: "NDArray[np.float64]", classes: Sequence[str]) -> Reading:
         category=classes[best],
         row=int(by_class[:, best].argmax()),
         strength=strength,
+        other=other,
         rival=max(other, unexplained),
         rival_name=classes[rival] if other >= unexplained else _ELSEWHERE,
         evidence=(-_doubt(strength), _doubt(other), _doubt(unexplained)),
@@ -173,8 +187,10 @@ def fit(examples: Mapping[str, Sequence[str]], background: Background, *, answer
     labels = [label for _, label in labelled]
     classes = (*(name for name, said in examples.items() if said), _ELSEWHERE)
     counter = scorer.Counter([sentences.plain(sentence) for sentence, _ in labelled])
-    held_out = _held_out(counter.learned, labels, classes)
-    calibration = calibrate(_trials(held_out, labels, classes, answered))
+    trials: list[Trial] = []
+    if len(classes) > 1:
+        trials = _trials(_held_out(counter.learned, labels, classes), labels, classes, answered)
+    calibration = calibrate(trials)
     return Classifier(counter, _learn(counter.learned, labels, classes), classes, answered, calibration)
 
 
@@ -218,7 +234,7 @@ def _trials(
             weight=weight if label in answered else 1.0,
         )
         for reading, label in found
-        if reading.category in answered
+        if reading.category in answered and reading.clear
     ]
 
 
@@ -227,6 +243,7 @@ def _mails(labels: Sequence[str]) -> Iterator[tuple[list[int], str | None]]:
 
     Each sentence that asks makes a mail with two of courtesy around it, and one with another sentence of its class and
     three of courtesy. Every fifth also makes one with a sentence of another class: one mail in ten or so is like that.
+    Mails of courtesy alone ask for nothing.
     """
     by_label: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
@@ -241,3 +258,5 @@ def _mails(labels: Sequence[str]) -> Iterator[tuple[list[int], str | None]]:
         other = asking[(turn + len(asking) // 2) % len(asking)]
         if turn % _TWOFOLD == 0 and labels[other] != label:
             yield [number, other, *around[:1]], None
+    for turn in range(len(courtesy)):
+        yield [courtesy[(turn + step) % len(courtesy)] for step in range(3)], None

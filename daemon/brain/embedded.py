@@ -13,6 +13,7 @@ from handlers.propose import FINAL
 
 _LONGEST = 4_000
 """Characters of a mail that can be routine; what is longer is read by a person."""
+_SUBJECT = 300
 _KEPT = 16
 """Fitted handlers in memory: those of the current release, and of one or two before it."""
 _ANSWERED_BEFORE = ("re:", "aw:", "antw:", "sv:", "fw:", "fwd:", "wg:")
@@ -61,7 +62,8 @@ class Embedded:
             return Guess(category=None, confidence=0.0, margin=0.0, why=why)
         # The subject of an answer is the one of the mail before.
         fresh = not message.subject.strip().lower().startswith(_ANSWERED_BEFORE)
-        said = sentences.split(f"{message.subject if fresh else ''}\n\n{message.text}")
+        subject = message.subject[:_SUBJECT] if fresh else ""
+        said = sentences.split(f"{subject}\n\n{message.text}")
         return self._classifier(request.handler).classify(said, threshold=self._threshold)
 
     def _classifier(self, handler: Handler) -> Classifier:

@@ -15,9 +15,9 @@ _POSTAL = {"street": "street", "postcode": "postcode", "zip": "postcode", "city"
 """Parameters that are parts of a postal address, by their usual names."""
 _HOUSE = r"\d{1,4}(?:\s?[a-zA-Z])?\b"
 _NAME = r"[A-ZÄÖÜ][\w.'-]*(?: (?:[A-ZÄÖÜ][\w.'-]*|am|an|der|den|dem|de|of|the|zum|zur|in|im|unter)){0,4}"
-_STREET = re.compile(rf"(?P<street>{_NAME} {_HOUSE}|{_HOUSE} {_NAME})\s*(?:,|\n|\s)\s*(?=\d{{4,5}}\b)")
+_STREET = re.compile(rf"(?P<street>{_NAME} {_HOUSE}|{_HOUSE} {_NAME})(?:,\s{{0,5}}|\s{{1,5}})(?=\d{{4,5}}\b)")
 _TOWN = re.compile(
-    r"(?P<postcode>\d{4,5})[ \t]+(?P<city>[A-ZÄÖÜ][\w.'-]*(?:[ \t](?:am|an|der|im|bei|[A-ZÄÖÜ][\w'-]*)){0,3})"
+    r"(?P<postcode>\d{4,5})[ \t]+(?P<city>[A-ZÄÖÜ][\w'-]*(?:[ \t](?:am|an|der|im|bei|[A-ZÄÖÜ][\w'-]*)){0,3})"
 )
 
 _ISO = re.compile(r"\b(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\b")

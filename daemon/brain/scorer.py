@@ -17,6 +17,9 @@ _PENALTY = 10.0
 _TOLERANCE = 0.01
 """Probabilities are within 0.001 of those of 0.0001, in a quarter of the time."""
 
+_CERTAIN = 9.0
+"""Log odds of a target that all sentences are examples of."""
+
 
 def load() -> None:
     """Import what scoring needs, which takes a second or more."""
@@ -60,21 +63,15 @@ class Scorer:
         """
         import numpy as np
         from sklearn.feature_extraction.text import TfidfTransformer
-        from sklearn.linear_model import LogisticRegression
 
         # Out of cross-validation's reach, the counter knows no word that it has not learned: neither must a fold.
         self._known = [np.flatnonzero(kind.sum(axis=0)) for kind in counts]
         self._rarity = [TfidfTransformer(sublinear_tf=True) for _ in counts]
         known = zip(self._rarity, counts, self._known, strict=True)
         learned = _side_by_side([rarity.fit_transform(kind[:, columns]) for rarity, kind, columns in known])
-        models = [
-            LogisticRegression(C=_PENALTY, solver="liblinear", dual=True, tol=_TOLERANCE, random_state=0).fit(
-                learned, np.asarray(target)
-            )
-            for target in targets
-        ]
-        self._weights = np.vstack([model.coef_[0] for model in models])
-        self._bias = np.array([model.intercept_[0] for model in models])
+        lines = [_line(learned, np.asarray(target)) for target in targets]
+        self._weights = np.vstack([weights for weights, _ in lines])
+        self._bias = np.array([bias for _, bias in lines])
 
     def score(self, counts: Sequence[Any]) -> "NDArray[np.float64]":
         """Probabilities, one row a sentence and one column a target."""
@@ -84,6 +81,18 @@ class Scorer:
         features = _side_by_side([rarity.transform(kind[:, columns]) for rarity, kind, columns in known])
         found = features @ self._weights.T + self._bias
         return np.asarray(1.0 / (1.0 + np.exp(-found)), dtype=np.float64)
+
+
+def _line(learned: Any, target: "NDArray[np.bool_]") -> "tuple[NDArray[np.float64], float]":
+    """Weights and bias that tell the examples of a target from the rest; without a rest there is nothing to tell."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    if target.all() or not target.any():
+        return np.zeros(learned.shape[1]), _CERTAIN if target.any() else -_CERTAIN
+    model = LogisticRegression(C=_PENALTY, solver="liblinear", dual=True, tol=_TOLERANCE, random_state=0)
+    model.fit(learned, target)
+    return model.coef_[0], float(model.intercept_[0])
 
 
 def _side_by_side(kinds: Sequence[Any]) -> Any:

@@ -55,6 +55,8 @@ def _paragraphs(text: str) -> list[str]:
 def telling(sentence: str) -> bool:
     """Whether a sentence can ask for something: a lone name, number or greeting can't, `Refund 10482` can."""
     words = _LETTERS.findall(sentence)
+    if not words:
+        return "?" in sentence
     return len(words) > _NAME or "?" in sentence or bool(ideas.shipped().read(plain(sentence)))
 
 
