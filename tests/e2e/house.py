@@ -21,7 +21,7 @@ from tools import ledger
 
 Kind = Literal["status", "cancel", "question", "newsletter"]
 """Answered by itself, answered by itself after a write, held, ignored."""
-CUSTOMERS = 400
+CUSTOMERS = 9000
 FIRST = 1000
 """Order 1007 belongs to c7@example.com, and so on."""
 
@@ -49,6 +49,8 @@ base_url = "{model}"
 api_key_file = "api.key"
 [limits]
 debounce = 0
+replies_per_hour = 100000
+in_flight = {in_flight}
 [watch]
 log = "json"
 """
@@ -179,10 +181,11 @@ class House:
         """What the store is kept in."""
         return self.store_url.partition(":")[0].partition("+")[0]
 
-    def build(self, *, smtp: int, model: str) -> None:
+    def build(self, *, smtp: int, model: str, in_flight: int = 64) -> None:
         """Write configuration and shop; the store is there already."""
+        numbers = {"lmtp": self.lmtp, "smtp": smtp, "in_flight": in_flight}
         texts = {
-            "triaged.toml": _TOML.format(store=self.store_url, lmtp=self.lmtp, smtp=smtp, model=model),
+            "triaged.toml": _TOML.format(store=self.store_url, model=model, **numbers),
             "rules.toml": _RULES,
             "handlers/desk/handler.toml": _HANDLER,
             "handlers/desk/prompt.md": "Answer questions about orders.\n",

@@ -10,11 +10,11 @@ from daemon.outbound.sink import Decide, Sink
 class ThreadedSink:
     """A sink that runs until `close`."""
 
-    def __init__(self, maildir: Path) -> None:
+    def __init__(self, maildir: Path, *, kind: type[Sink] = Sink) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sink", daemon=True)
         self._thread.start()
-        self._sink = Sink(maildir)
+        self._sink = kind(maildir)
         asyncio.run_coroutine_threadsafe(self._sink.start(), self._loop).result(10)
 
     @property
@@ -27,9 +27,9 @@ class ThreadedSink:
         self._sink.decide = decide
 
     @property
-    def received(self) -> int:
-        """How many mails it has stored."""
-        return len(self._sink.received)
+    def kept(self) -> int:
+        """How many mails came, by a sink's own `kept`."""
+        return int(getattr(self._sink, "kept", len(self._sink.received)))
 
     def close(self) -> None:
         """Stop the server and its thread."""

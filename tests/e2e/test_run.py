@@ -7,13 +7,17 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from daemon.outbound.sink import Phase
 from tests.e2e.house import House
 from tests.e2e.processes import PATIENCE, Daemon, Runner, hand_in, wait_for
+from tests.e2e.sink import ThreadedSink
 from tests.e2e.test_kill import MailServer, settled
 
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -134,3 +138,23 @@ def test_faults_of_the_configuration_are_told_all_at_once(house: House, runner: 
     daemon = refused(runner, house)
     assert daemon.code == 78
     assert "api.key" in daemon.said()
+
+
+def test_sigterm_waits_for_the_answer_to_a_reply_that_is_on_its_way(
+    house: House, runner: Runner, sink: ThreadedSink
+) -> None:
+    asked = threading.Event()
+
+    def slowly(phase: Phase) -> None:
+        if phase == "stored":
+            asked.set()
+            time.sleep(2)
+
+    sink.decide(slowly)
+    daemon = runner.start(house.directory, house.lmtp)
+    assert daemon.ready(), daemon.said()
+    assert hand_in(house.lmtp, house.letter("status"))
+    assert asked.wait(PATIENCE)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.gone(within=20), daemon.said()
+    assert (house.fates()[0].outcome, house.fates()[0].mails) == ("sent", 1), daemon.said()
