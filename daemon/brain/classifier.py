@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.brain import scorer, sentences
 from daemon.brain.background import Background
-from daemon.brain.calibration import Calibration, Evidence, Trial, calibrate
+from daemon.brain.calibration import Evidence, Trial, calibrate
+from daemon.brain.fitted import Fitted, Kind
 from daemon.brain.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 TARGET = 0.99
 """Confidence below which it abstains: one wrong answer in a hundred."""
 
-_FOLDS = 5
+_FOLDS = 4
 _ELSEWHERE = "?"
 """The class of requests that no handler answers."""
 _COURTESY = ""
@@ -56,17 +57,12 @@ class Classifier:
 
     def __init__(
         self,
-        counter: scorer.Counter,
-        model: Scorer,
-        classes: Sequence[str],
-        answered: Collection[str],
-        calibration: Calibration,
+        fitted: Fitted,
     ) -> None:
-        self._counter = counter
-        self._model = model
-        self._classes = tuple(classes)
-        self._answered = frozenset(answered)
-        self.calibration = calibration
+        self.fitted = fitted
+        self._classes = fitted.classes
+        self._answered = fitted.answered
+        self.calibration = fitted.calibration
 
     def classify(self, text: Sequence[str], *, threshold: float = TARGET) -> Guess:
         """Guess what a mail asks for.
@@ -80,7 +76,7 @@ class Classifier:
         text = [sentence for sentence in text if sentences.telling(sentence)]
         if not text:
             return Guess(category=None, confidence=0.0, margin=0.0, why="The mail says nothing that could be read.")
-        scores = self._model.score(self._counter.count([sentences.plain(sentence) for sentence in text]))
+        scores = self.fitted.score([sentences.plain(sentence) for sentence in text])
         reading = read(scores, self._classes)
         confidence = self.calibration.confidence(reading.evidence) if reading.clear else 0.0
         if reading.category in self._answered:
@@ -190,8 +186,29 @@ def fit(examples: Mapping[str, Sequence[str]], background: Background, *, answer
     trials: list[Trial] = []
     if len(classes) > 1:
         trials = _trials(_held_out(counter.learned, labels, classes), labels, classes, answered)
-    calibration = calibrate(trials)
-    return Classifier(counter, _learn(counter.learned, labels, classes), classes, answered, calibration)
+    model = _learn(counter.learned, labels, classes)
+    return Classifier(
+        Fitted(
+            kinds=_kinds(counter, model),
+            bias=model.bias,
+            classes=classes,
+            answered=frozenset(answered),
+            calibration=calibrate(trials),
+        )
+    )
+
+
+def _kinds(counter: scorer.Counter, model: Scorer) -> tuple[Kind, ...]:
+    """What was learned, taken apart by the ways of looking at a sentence."""
+    kinds = []
+    start = 0
+    for counted, rarity in zip(counter.kinds, model.rarity, strict=True):
+        end = start + len(counted.vocabulary_)
+        names = sorted(counted.vocabulary_, key=counted.vocabulary_.__getitem__)
+        columns = {name: column for column, name in enumerate(names)}
+        kinds.append(Kind(columns=columns, rarity=rarity.idf_, weights=model.weights[:, start:end].T.copy()))
+        start = end
+    return tuple(kinds)
 
 
 def _learn(counts: Sequence[Any], labels: Sequence[str], classes: Sequence[str]) -> Scorer:

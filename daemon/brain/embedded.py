@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 
-from daemon.brain import background, classifier, scorer, sentences
+from daemon.brain import background, classifier, fitted, ideas, sentences
 from daemon.brain.classifier import Classifier, Guess
 from daemon.brain.plan import Step, plan
 from handlers.contract import Handler, Reply, Request, ToolCall
@@ -40,9 +41,8 @@ class Embedded:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-brain")
 
     async def start(self, *handlers: Handler) -> None:
-        """Load scikit-learn and learn the handlers now, so that their first mails need not wait for it."""
+        """Learn the handlers now, or take up what was learned before, so that their first mails need not wait."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, scorer.load)
         for handler in handlers:
             await loop.run_in_executor(self._thread, self._classifier, handler)
 
@@ -69,20 +69,30 @@ class Embedded:
     def _classifier(self, handler: Handler) -> Classifier:
         key = _digest(handler)
         if key not in self._fitted:
-            self._fitted[key] = classifier.fit(
-                {category.name: category.examples for category in handler.categories},
-                background.shipped(),
-                answered={category.name for category in handler.categories if category.auto != "off"},
-            )
+            self._fitted[key] = _learned(handler, key)
         self._fitted.move_to_end(key)
         while len(self._fitted) > _KEPT:
             self._fitted.popitem(last=False)
         return self._fitted[key]
 
 
+def _learned(handler: Handler, digest: str) -> Classifier:
+    """What was learned of the handler before; else it is learned now, and kept."""
+    examples = {category.name: category.examples for category in handler.categories}
+    known = fitted.kept(digest, classes=[name for name, said in examples.items() if said])
+    if known is not None:
+        return Classifier(known)
+    answered = {category.name for category in handler.categories if category.auto != "off"}
+    made = classifier.fit(examples, background.shipped(), answered=answered)
+    fitted.keep(made.fitted, digest)
+    return made
+
+
 def _digest(handler: Handler) -> str:
-    """What a fit depends on."""
-    digest = hashlib.sha256()
+    """What a fit depends on: this version, the background, the thesaurus and the examples."""
+    digest = hashlib.sha256(version("triaged").encode())
+    for file in (background.FILE, ideas.FILE):
+        digest.update(file.read_bytes())
     for category in handler.categories:
         digest.update("\0".join([category.name, category.auto, *category.examples, "\n"]).encode())
     return digest.hexdigest()
