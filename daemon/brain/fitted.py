@@ -104,7 +104,7 @@ def kept(digest: str, *, classes: Collection[str]) -> Fitted | None:
     import numpy as np
 
     try:
-        with np.load(_file(digest), allow_pickle=False) as arrays:
+        with _file(digest).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             kinds = tuple(
                 Kind(
@@ -124,7 +124,7 @@ def kept(digest: str, *, classes: Collection[str]) -> Fitted | None:
                 answered=frozenset(about["answered"]),
                 calibration=Calibration(**known),
             )
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile):
         return None
     return fitted if set(fitted.classes) >= set(classes) else None
 
