@@ -55,6 +55,7 @@ def count_commits() -> None:
 
     event.listen(Engine, "begin", _began)
     event.listen(Engine, "commit", _commits)
+    event.listen(Engine, "after_cursor_execute", _executed)
 
 
 def _began(connection: "sa.Connection") -> None:
@@ -68,6 +69,16 @@ def _commits(connection: "sa.Connection") -> None:
     else:
         # A transaction gets its number when it writes first: this is the server's own word for it.
         wrote = _driver(connection).execute("SELECT pg_current_xact_id_if_assigned()").fetchone()[0] is not None
+    _count(connection, wrote=wrote)
+
+
+def _executed(connection: "sa.Connection", cursor: Any, *_: Any) -> None:
+    """A statement outside of a transaction, as dbos ends a workflow on PostgreSQL, is a commit of its own."""
+    if connection.dialect.name == "postgresql" and _driver(connection).autocommit:
+        _count(connection, wrote=cursor.rowcount > 0 and not cursor.statusmessage.startswith("SELECT"))
+
+
+def _count(connection: "sa.Connection", *, wrote: bool) -> None:
     keys = str(connection.engine.url.database).endswith("keys.db")
     COMMITS["keys" if keys else "store"] += wrote
 

@@ -34,8 +34,8 @@ from tests.fixtures.store import make_store
 CLIENTS = 8
 """LMTP connections at once; also the connections of PostgreSQL's floor, as many as the daemon's pool has."""
 ROW = os.urandom(4096)
-SAMPLE = 30
-"""Mails of each kind whose commits are counted."""
+SAMPLE = 10
+"""Mails of each kind whose commits are counted, one after the other: mails that come together share some."""
 IN_FLIGHT = 500
 GOALS: dict[Kind, int] = {"status": 10, "cancel": 13, "question": 5, "newsletter": 1}
 """Commits a mail in the store: 10 when one model call answers; a write costs a call (+1) and T1 and T3 (+2)."""
@@ -130,7 +130,7 @@ def measured(here: House, brain: str, *, counted: bool = False) -> Iterator[Meas
 
 def count(here: House) -> dict[Kind, float]:
     """Durable commits of a mail of each kind."""
-    print("  commits a mail: BEGIN…COMMIT of our engine and of dbos's that changed a row; reads and polls don't count")
+    print("  commits of a mail that comes alone; counted are those of our engine and of dbos's that changed something")
     found: dict[Kind, float] = {}
     with measured(here, "instant", counted=True) as daemon:
         hand_in(here, [here.letter("status")])
@@ -138,9 +138,9 @@ def count(here: House) -> dict[Kind, float]:
         idle = _idle(daemon)
         for kind, goal in GOALS.items():
             before, shop = daemon.commits(), _changes(here)
-            hand_in(here, [here.letter(kind) for _ in range(SAMPLE)], clients=1)
-            _until(lambda: all(fate.ended for fate in here.fates()))
-            _until(lambda: _idle_queue(here))
+            for _ in range(SAMPLE):
+                hand_in(here, [here.letter(kind)], clients=1)
+                _until(lambda: all(fate.ended for fate in here.fates()) and _idle_queue(here))
             found[kind] = (daemon.commits() - before) / SAMPLE
             business = (_changes(here) - shop) / SAMPLE
             met = "met" if found[kind] <= goal + 0.1 else "NOT met"
