@@ -72,10 +72,10 @@ def _commits(connection: "sa.Connection") -> None:
     _count(connection, wrote=wrote)
 
 
-def _executed(connection: "sa.Connection", cursor: Any, *_: Any) -> None:
+def _executed(connection: "sa.Connection", _cursor: Any, statement: str, *_: Any) -> None:
     """A statement outside of a transaction, as dbos ends a workflow on PostgreSQL, is a commit of its own."""
     if connection.dialect.name == "postgresql" and _driver(connection).autocommit:
-        _count(connection, wrote=cursor.rowcount > 0 and not cursor.statusmessage.startswith("SELECT"))
+        _count(connection, wrote=any(verb in statement for verb in ("INSERT INTO", "UPDATE ", "DELETE FROM")))
 
 
 def _count(connection: "sa.Connection", *, wrote: bool) -> None:
