@@ -8,12 +8,13 @@ it never sends one. A mail is answered when nothing but the operator's own rules
 import argparse
 import asyncio
 import math
+import os
 import statistics
 import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -208,7 +209,7 @@ def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float]:
     return (middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)
 
 
-def report(results: Sequence[Result]) -> None:
+def report(results: Sequence[Result], automatic: Collection[str]) -> None:
     """Print a line a category, and the sum."""
     print(f"{'category':18}{'mails':>6}{'right':>7}{'wrong':>7}{'held':>6}{'coverage':>10}")
     for name in dict.fromkeys(result.expected for result in results):
@@ -221,10 +222,8 @@ def report(results: Sequence[Result]) -> None:
     print(
         f"\nprecision of what would be sent: {right}/{sent} = {right / max(sent, 1):.1%} (95 %: {low:.1%}-{high:.1%})"
     )
-    answerable = [result for result in results if result.expected != "other"]
-    print(
-        f"coverage of the categories: {right / max(len(answerable), 1):.1%}; of all mails: {right / len(results):.1%}"
-    )
+    answerable = sum(result.expected in automatic for result in results)
+    print(f"coverage of the automatic categories: {right / answerable:.1%}; of all mails: {right / len(results):.1%}")
     times = sorted(result.milliseconds for result in results)
     print(f"ms per mail: median {statistics.median(times):.1f}, p95 {times[int(len(times) * 0.95)]:.1f}")
     for name, count in Counter(result.held for result in results if not result.got).most_common():
@@ -232,6 +231,13 @@ def report(results: Sequence[Result]) -> None:
     wrong = Counter((result.expected, result.got) for result in results if result.got and not result.right)
     for (expected, got), count in wrong.most_common():
         print(f"wrong: {count} of {expected} answered as {got}")
+
+
+async def _started(handler: Handler) -> tuple[float, Embedded]:
+    began = time.perf_counter()
+    brain = Embedded()
+    await brain.start(handler)
+    return time.perf_counter() - began, brain
 
 
 async def measure(*, show: bool) -> None:
@@ -244,14 +250,12 @@ async def measure(*, show: bool) -> None:
         (declared / "shop.toml").write_bytes((ROOT / "tools" / "shop.toml").read_bytes())
         tools = catalogue.load(declared, {"shop": Database(name="shop", url=f"sqlite:///{database}")})
         handler = handler_catalogue.load(ROOT / "handlers", tools.tools)["customer_service"]
-        brain = Embedded()
-        began = time.perf_counter()
-        await brain.start()
-        loaded = time.perf_counter()
-        await brain.start(handler)
-        print(f"import: {(loaded - began) * 1000:.0f} ms, fit: {(time.perf_counter() - loaded) * 1000:.0f} ms\n")
+        os.environ["CACHE_DIRECTORY"] = folder
+        first, _ = await _started(handler)
+        later, brain = await _started(handler)
+        print(f"first start: {first * 1000:.0f} ms to import and learn; later ones: {later * 1000:.0f} ms\n")
         results = [await triage(mail, handler, tools, brain) for mail in corpus()]
-        report(results)
+        report(results, {category.name for category in handler.categories if category.auto == "on"})
         for result in results:
             if show and result.got and not result.right:
                 print(f"\n{result.expected} -> {result.got}: {result.mail}")
