@@ -56,7 +56,7 @@ _OURS = re.compile(r"Python function call failed: \w+: ([^.]+)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '(\w+)'")
 
 
-class InvalidExpression(Permanent, ValueError):  # noqa: N818 - reads as what it is, beside ExpressionFailed
+class InvalidExpression(Permanent, ValueError):
     """The source is not an expression that could ever be evaluated."""
 
 

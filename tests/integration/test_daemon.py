@@ -83,7 +83,7 @@ class Office:
 
 
 @pytest.fixture
-async def office(tmp_path: Path, store_url: str, start_sink: Callable[..., Awaitable[Sink]]) -> AsyncIterator[Office]:
+async def office(tmp_path: Path, store_url: str, start_sink: Callable[..., Awaitable[Sink]]) -> Office:
     sink = await start_sink(maildir=tmp_path / "sent")
     house = House(directory=tmp_path, store_url=store_url, lmtp=0)
     house.build(smtp=sink.port, model="http://127.0.0.1:9")

@@ -16,7 +16,7 @@ from tests.fixtures.mails import NOW, Desk, incoming
 
 
 def config(mode: str = "live", people: dict[str, PersonConfig] | None = None) -> Config:
-    mailbox = MailboxConfig(kind="lmtp", listen="127.0.0.1:0", address="support@shop.example", mode=mode)  # type: ignore[arg-type]
+    mailbox = MailboxConfig(kind="lmtp", listen="127.0.0.1:0", address="support@shop.example", mode=mode)
     return Config(
         store=StoreConfig(url="sqlite://"), mailbox={"support": mailbox}, review=ReviewConfig(people=people or {})
     )

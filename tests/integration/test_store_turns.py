@@ -158,5 +158,3 @@ def test_a_reply_that_left_is_history_for_the_next_turn(desk: Desk) -> None:
     assert claimed is not None
     assert [each.ours for each in claimed.history] == [False, True]
     assert claimed.last_reply == "It has been shipped."
-
-

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.config import Config, MailboxConfig, SmtpConfig, StoreConfig
+from daemon.errors import NotPossible
 from daemon.outbound.deliver import Outbound, deliver
 from daemon.outbound.sink import Sink
 from daemon.outbound.smtp import Submission
@@ -325,7 +326,7 @@ async def test_a_reply_that_may_have_left_is_sent_again_only_on_purpose_and_unde
             )
         )
 
-    with pytest.raises(decide.NotPossible, match="--resend"):
+    with pytest.raises(NotPossible, match="--resend"):
         approve(None)
     approve("Ana says that nothing came")
     assert await floor.run(draft) == "done"

@@ -7,6 +7,7 @@ import pytest
 
 from daemon.brain import fitted, scorer
 from daemon.brain.background import Background
+from daemon.brain.calibration import Calibration
 from daemon.brain.classifier import Classifier, fit
 
 EXAMPLES = {
@@ -41,7 +42,7 @@ def test_scores_are_those_of_the_library_that_learned() -> None:
         )
         start = end
     own = fitted.Fitted(
-        kinds=tuple(kinds), bias=model.bias, classes=(), answered=frozenset(), calibration=fitted.Calibration()
+        kinds=tuple(kinds), bias=model.bias, classes=(), answered=frozenset(), calibration=Calibration()
     )
     assert np.allclose(own.score(SAID), model.score(counter.count(SAID)), atol=1e-12)
 

@@ -320,7 +320,7 @@ def _assert_well_formed(messages: list[dict[str, Any]]) -> None:
         assert all(block["text"].strip() for block in said["content"] if block["type"] == "text")
 
 
-class Crash(Exception):  # noqa: N818 - what it plays, not an error of ours
+class Crash(Exception):
     """The process is gone."""
 
 
