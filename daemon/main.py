@@ -33,7 +33,7 @@ from daemon.pipeline import Parts, receive, register
 from daemon.release import Release
 from daemon.review.counts import tokens_since
 from daemon.route.rules import Route
-from daemon.store import ingest, limits, past, schema, switches, versions
+from daemon.store import ingest, limits, past, schema, stock, switches, versions
 from daemon.store.delivering import Job
 from daemon.store.engine import exclusive, opened
 from daemon.store.limits import Charge
@@ -126,9 +126,11 @@ class Daemon:
         stack.push_async_callback(self._chosen.close)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
         self.parts = self._parts()
+        if lost := stock.take(self.store, self.queue):
+            log.warning("work.taken-up", number=lost)
         engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
-        stack.push_async_callback(partial(engine.destroy, drain=DRAIN))
+        stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self._tools))
         housekeeping = asyncio.create_task(self._keep_house())
         stack.callback(housekeeping.cancel)
         for name, mailbox in self.config.mailbox.items():

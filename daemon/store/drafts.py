@@ -271,11 +271,15 @@ def add_delivery(
     return delivery
 
 
+def workflow_of(delivery: Delivery) -> str:
+    """The id of the workflow that was enqueued last for a delivery."""
+    return f"deliver:{delivery.draft_id}:{delivery.revision}:{delivery.attempt}.{delivery.tries}"
+
+
 def enqueue_delivery(
     session: Session, queue: Queue, delivery: Delivery, *, delay: float = 0.0, priority: str = "normal"
 ) -> None:
     """Enqueue the next try of a delivery."""
     delivery.tries += 1
     session.add(delivery)
-    identifier = f"deliver:{delivery.draft_id}:{delivery.revision}:{delivery.attempt}.{delivery.tries}"
-    queue.enqueue(session, DELIVER, identifier, delivery.id, delay=delay, priority=priority)
+    queue.enqueue(session, DELIVER, workflow_of(delivery), delivery.id, delay=delay, priority=priority)

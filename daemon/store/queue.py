@@ -6,9 +6,11 @@ nothing when it is enqueued again, so every id carries an attempt (design, secti
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
@@ -23,6 +25,7 @@ VERSION = "1"
 changed body can finish what an older one began."""
 POLL = 0.1
 """Seconds between looks at a queue."""
+_AT_ONCE = 500
 _PRIORITY = {"high": 1, "normal": 10, "low": 20}
 
 Workflow = Callable[..., Awaitable[None]]
@@ -80,6 +83,23 @@ class Queue:
         if delay > 0:
             options["delay_seconds"] = delay
         self._client.enqueue_in_transaction(session, options, *arguments)
+
+    def alive(self, identifiers: Sequence[str]) -> set[str]:
+        """Those of the workflows that run, wait, or will be taken up at the next start of their process."""
+        found: set[str] = set()
+        for start in range(0, len(identifiers), _AT_ONCE):
+            rows = self._client.list_workflows(
+                workflow_ids=list(identifiers[start : start + _AT_ONCE]),
+                status=["ENQUEUED", "DELAYED", "PENDING"],
+                load_input=False,
+                load_output=False,
+            )
+            found |= {row.workflow_id for row in rows}
+        return found
+
+    def forget(self, identifiers: Sequence[str]) -> None:
+        """Delete workflows, whatever their state; their rows stay."""
+        self._client.delete_workflows(list(identifiers))
 
     def close(self) -> None:
         """Let go of the client."""
@@ -140,14 +160,14 @@ class Engine:
 
         return run
 
-    async def destroy(self, *, drain: float) -> None:
+    async def destroy(self, *, drain: float, threads: Executor) -> None:
         """Begin nothing new; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
         self._closing = True
         if self._running:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), drain)
-        # the engine's own waiting would block the loop on which the workflows run
-        DBOS.destroy(destroy_registry=True)
+        # off the loop: the engine waits for its threads, and they for what they have begun on the loop
+        await asyncio.get_running_loop().run_in_executor(threads, partial(DBOS.destroy, destroy_registry=True))
 
     @staticmethod
     def sweep(before: float) -> int:

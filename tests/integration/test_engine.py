@@ -2,11 +2,19 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from daemon.store.engine import Store
 from daemon.store.queue import TRIAGE, Engine, Queue
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
 
 
 async def until(happened: list[str], number: int) -> None:
@@ -17,7 +25,9 @@ async def until(happened: list[str], number: int) -> None:
     pytest.fail(f"only {happened} happened")
 
 
-async def test_what_is_enqueued_in_a_transaction_runs_and_what_is_rolled_back_does_not(store: Store) -> None:
+async def test_what_is_enqueued_in_a_transaction_runs_and_what_is_rolled_back_does_not(
+    store: Store, threads: ThreadPoolExecutor
+) -> None:
     happened: list[str] = []
 
     async def triage(conversation: str, number: int) -> None:
@@ -40,11 +50,13 @@ async def test_what_is_enqueued_in_a_transaction_runs_and_what_is_rolled_back_do
     await until(happened, 1)
     await asyncio.sleep(0.3)
     assert happened == ["kept:1"]
-    await engine.destroy(drain=5)
+    await engine.destroy(drain=5, threads=threads)
     queue.close()
 
 
-async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_start(store: Store) -> None:
+async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_start(
+    store: Store, threads: ThreadPoolExecutor
+) -> None:
     happened: list[str] = []
     started, may_end = asyncio.Event(), asyncio.Event()
 
@@ -59,7 +71,7 @@ async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_s
     await engine.launch({TRIAGE: slow})
     await started.wait()
     asyncio.get_running_loop().call_later(0.3, may_end.set)
-    await engine.destroy(drain=5)
+    await engine.destroy(drain=5, threads=threads)
     assert happened == ["begun a", "ended a"]
 
     started.clear()
@@ -69,7 +81,7 @@ async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_s
     await engine.launch({TRIAGE: slow})
     await started.wait()
     begun = time.monotonic()
-    await engine.destroy(drain=0.2)
+    await engine.destroy(drain=0.2, threads=threads)
     assert time.monotonic() - begun < 5
 
     may_end.set()
@@ -77,5 +89,5 @@ async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_s
     await engine.launch({TRIAGE: slow})
     await until(happened, 5)
     assert happened[-1] == "ended b"
-    await engine.destroy(drain=5)
+    await engine.destroy(drain=5, threads=threads)
     queue.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from daemon.errors import Stopped
-from daemon.store import ingest, turns
+from daemon.store import ingest, stock, turns
 from daemon.store.engine import Store
 from daemon.store.ingest import Position
 from daemon.store.queue import Queue
@@ -158,3 +158,17 @@ def test_a_reply_that_left_is_history_for_the_next_turn(desk: Desk) -> None:
     assert claimed is not None
     assert [each.ours for each in claimed.history] == [False, True]
     assert claimed.last_reply == "It has been shipped."
+
+
+def test_work_whose_workflow_is_gone_is_taken_up_at_the_next_start_and_other_work_is_left_alone(desk: Desk) -> None:
+    queued = desk.take(incoming())
+    begun = desk.claim(desk.take(incoming(sender="bo@example.com")).conversation)
+    approved = desk.draft(outcome="send", sender="cleo@example.com")
+    assert begun is not None
+    assert stock.take(desk.store, desk.queue) == 0
+    desk.queue.forget([f"triage:{begun.conversation}:1", f"deliver:{approved}:1:1.1"])
+    assert stock.take(desk.store, desk.queue) == 2
+    assert desk.rows(Conversation, id=begun.conversation)[0].enqueued == 2
+    assert desk.rows(Conversation, id=queued.conversation)[0].enqueued == 1
+    assert desk.claim(begun.conversation, 2) is not None
+    assert stock.take(desk.store, desk.queue) == 0
