@@ -102,9 +102,9 @@ def test_killed_at_each_boundary_every_mail_has_one_outcome_at_most_one_reply_an
     server.flush()
     assert wait_for(lambda: settled(house, server)), [*house.fates(), daemon.said()]
     fates = prove(house, kills=len(BOUNDARIES))
-    killed_at = dict(zip(BOUNDARIES, fates, strict=True))
-    assert (killed_at["sending"].uncertain, killed_at["sending"].mails) == (True, 0)
-    assert (killed_at["answered"].uncertain, killed_at["answered"].mails) == (True, 1)
+    uncertain = [fate.mails for fate in fates if fate.uncertain]
+    assert 0 in uncertain, "killed in `sending`"
+    assert 1 in uncertain, "killed in `answered`"
 
 
 def kill_at_random(house: House, runner: Runner, *, mails: int, kills: int, seed: int) -> None:
