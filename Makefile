@@ -12,7 +12,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test check fix bench docs test-real-model
+.PHONY: help demo test check fix bench docs crash test-real-model
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r word line; do printf '  make %-16s %s\n' "$$word" "$$line"; done
@@ -39,6 +39,9 @@ bench: .venv/.dev ## mails a second, commits a mail, start-up and memory; precis
 
 docs: .venv/.dev ## rewrite the documentation that is generated from the code
 	@$(BIN)/python -m daemon.scaffold.reference docs
+
+crash: .venv/.dev ## kill -9 at random instants, twenty runs of sixty mails each; prints what was uncertain
+	@$(BIN)/pytest -q -s -m long tests/e2e $(ARGS)
 
 test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB, fetched once)
 	@$(BIN)/pytest -q -m real_model -o faulthandler_timeout=0 $(ARGS)
