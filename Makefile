@@ -53,15 +53,15 @@ test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/debian python3-venv /usr/share/doc/python3-venv
 	@echo "Making .venv …" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
 .venv/.runtime: pyproject.toml | .venv/.python
 	@echo "Installing triaged into .venv …" >&2
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
 .venv/.dev: pyproject.toml .venv/.runtime | .venv/.python
 	@echo "Installing the tools for tests and checks into .venv …" >&2
-	@$(BIN)/python -m pip install --quiet --group dev
+	@$(BIN)/python -m pip install --quiet --quiet --group dev
 	@touch $@
