@@ -26,6 +26,7 @@ from tools.bound import Bound
 
 T = TypeVar("T")
 
+_DOUBT = ("verified", "unverified", "failed")
 UNREADABLE = frozenset({Reason.UNPARSABLE, Reason.OVERSIZE, Reason.ENCRYPTED, Reason.EMPTY, Reason.ATTACHMENT_ONLY})
 """What leaves nothing for a model to read: such a mail goes to a person as it is."""
 
@@ -131,13 +132,16 @@ async def consider(mind: Mind, question: Question) -> Answer:
 
 
 def as_one(messages: Sequence[Message], *, as_human_mail: bool = False) -> Message:
-    """A burst as one mail: the newest, with the words, attachments and doubts of all."""
+    """A burst as one mail: the newest, with the words, attachments and doubts of all, as old as the oldest."""
     newest = messages[-1]
+    worst = max((message.sender for message in messages), key=lambda sender: _DOUBT.index(sender.verdict))
     notes = dict.fromkeys(note for message in messages for note in message.notes)
     if as_human_mail:
         notes[Reason.AUTOMATIC.value] = None
     return replace(
         newest,
+        sender=worst,
+        received_at=min((message.received_at for message in messages if message.received_at), default=None),
         text="\n\n".join(message.text for message in messages if message.text),
         attachments=tuple(part for message in messages for part in message.attachments),
         notes=tuple(notes),

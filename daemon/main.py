@@ -40,7 +40,7 @@ from daemon.store.limits import Charge
 from daemon.store.queue import Engine, Queue
 from daemon.store.turns import Claimed
 from handlers.contract import Message
-from tools.apply import RefusedWrite, apply
+from tools.apply import Applied, RefusedWrite, apply, refuse
 from tools.errors import Transient
 from tools.located import Faults
 
@@ -112,13 +112,14 @@ class Daemon:
         self.store = opened(self.config)
         stack.callback(self.store.close)
         schema.check(self.store)
+        self._refuse_missing_mailboxes()
         self.queue = Queue(self.store)
         stack.callback(self.queue.close)
-        await self._remember_release()
+        await self._remember_release(self.release)
         self._screening = Screening()
         stack.callback(self._screening.close)
-        self._tools = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tools")
-        stack.callback(self._tools.shutdown)
+        self.tool_threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tools")
+        stack.callback(self.tool_threads.shutdown)
         self._chosen = self._given_brain or choose(
             self.config, self.release.handlers.values(), mark_key=self.store.vault.mark_key
         )
@@ -130,11 +131,18 @@ class Daemon:
             log.warning("work.taken-up", number=lost)
         engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
-        stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self._tools))
+        stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self.tool_threads))
         housekeeping = asyncio.create_task(self._keep_house())
         stack.callback(housekeeping.cancel)
         for name, mailbox in self.config.mailbox.items():
             await self._open(name, mailbox)
+
+    def _refuse_missing_mailboxes(self) -> None:
+        """Mail that still has to be answered needs its mailbox's configuration."""
+        gone = sorted(self.store.read_now(past.open_mailboxes) - set(self.config.mailbox))
+        if gone:
+            told = f"There is unanswered mail of the mailbox `{gone[0]}`, which is gone from here. Add it again."
+            raise Faults([self.release.document.fault(("mailbox",), told)])
 
     def _parts(self) -> Parts:
         copies = SentCopies(self.config, _Accounts(self.doors))
@@ -143,7 +151,7 @@ class Daemon:
             queue=self.queue,
             config=lambda: self.config,
             submission=self._submission,
-            write=self._write,
+            writes=_Business(self),
             copies=copies,
             clock=self._clock,
             alone=self.store.sqlite,
@@ -168,7 +176,7 @@ class Daemon:
             brain=self._chosen.brain,
             brain_name=self._chosen.brain.name,
             daily=self._daily,
-            tools=self._tools,
+            tools=self.tool_threads,
             past=self._past,
             off=self._off,
             spent=self._spent,
@@ -229,11 +237,6 @@ class Daemon:
         ca_file = self.config.resolve(smtp.ca_file) if smtp.ca_file else None
         return Submission(smtp.model_copy(update={"ca_file": ca_file}), password)
 
-    async def _write(self, job: Job) -> str | None:
-        loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(self._tools, partial(apply, job.writes, self.release.tools, key=job.key))
-        return outcome.detail if isinstance(outcome, RefusedWrite) else None
-
     async def _past(self, message: Message, conversation: str) -> Past:
         del conversation
         vault, address = self.store.vault, message.sender.address
@@ -260,8 +263,8 @@ class Daemon:
         for position in await self.store.read(lambda session: past.positions(session, ids)):
             await door.mark(Position(**asdict(position)), move_to=route.move)
 
-    async def _remember_release(self) -> None:
-        release, now = self.release, self._clock()
+    async def _remember_release(self, release: Release) -> None:
+        now = self._clock()
         if not await self.store.read(lambda session: versions.known(session, release.id)):
             await self.store.write(lambda session: versions.remember(session, release.id, release.manifest, now=now))
 
@@ -272,14 +275,14 @@ class Daemon:
             Faults: the new one has faults, or changes what needs a restart; the old one stays.
         """
         loop = asyncio.get_running_loop()
-        fresh = await loop.run_in_executor(self._tools, releases.load, self._directory)
+        fresh = await loop.run_in_executor(self.tool_threads, releases.load, self._directory)
         fixed = ("store", "mailbox", "brain")
         changed = [name for name in fixed if getattr(fresh.config, name) != getattr(self.config, name)]
         if changed:
             told = f"[{'], ['.join(changed)}] changed, which needs a restart: systemctl restart triaged."
             raise Faults([fresh.document.fault((changed[0],), told)])
+        await self._remember_release(fresh)
         self.release = fresh
-        await self._remember_release()
 
     async def _keep_house(self) -> None:
         """Forget finished workflows: our own rows tell the story."""
@@ -287,11 +290,19 @@ class Daemon:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             before = self._clock().timestamp() - self.config.retention.workflows
-            swept = await loop.run_in_executor(self._tools, Engine.sweep, before)
-            log.info("workflows.forgotten", number=swept)
+            try:
+                swept = await loop.run_in_executor(self.tool_threads, Engine.sweep, before)
+                log.info("workflows.forgotten", number=swept)
+            except Exception as error:
+                log.exception("housekeeping.failed", error=type(error).__name__)
 
     def _executor(self) -> str:
-        """This process's name in the engine: the same after a restart, so that it takes up what it had begun."""
+        """This process's name in the engine: the same after a restart, so that it takes up what it had begun.
+
+        On SQLite nobody else can be at work, so a machine that comes back under another host name goes on all the same.
+        """
+        if self.store.sqlite:
+            return "triaged"
         return f"{socket.gethostname()}-{os.environ.get('TRIAGED_SLOT', '0')}"
 
 
@@ -310,3 +321,23 @@ class _Accounts(dict[str, Reader]):
         if not isinstance(door, Reader):
             raise Transient(f"The mailbox {name} has no folders.")
         return door
+
+
+class _Business:
+    """`daemon.outbound.deliver.Writes` on the databases of the active release."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    async def apply(self, job: Job) -> str | None:
+        """T2."""
+        outcome = await self._run(partial(apply, job.writes, self._daemon.release.tools, key=job.key))
+        return outcome.detail if isinstance(outcome, RefusedWrite) else None
+
+    async def refuse(self, job: Job, detail: str) -> bool:
+        """The end of a write that is no longer wanted."""
+        tools = self._daemon.release.tools
+        return isinstance(await self._run(partial(refuse, job.writes, tools, key=job.key, detail=detail)), Applied)
+
+    async def _run(self, call: Callable[[], Applied | RefusedWrite]) -> Applied | RefusedWrite:
+        return await asyncio.get_running_loop().run_in_executor(self._daemon.tool_threads, call)

@@ -38,9 +38,11 @@ from daemon.store.queue import DELIVER, TRIAGE, Queue, Workflow
 from daemon.store.seal import new_id
 from daemon.store.turns import Claimed
 from handlers.contract import BrainBusy, Proposal, Turn
-from tools.errors import Transient
+from tools.errors import Permanent, Transient
 
 log = structlog.get_logger()
+ATTEMPTS = 5
+"""Starts of one run, each after a crash or a restart in the middle of it; then a person answers."""
 SHORTEST, LONGEST = 5.0, 900.0
 """Seconds to wait for a model that can't answer."""
 
@@ -104,12 +106,21 @@ async def triage(parts: Parts, conversation: str, number: int) -> None:
         now=now,
         debounce=debounce,
     )
-    claimed = await parts.store.write(claim)
+    try:
+        claimed = await parts.store.write(claim)
+    except Permanent as error:
+        log.exception("turn.unreadable", conversation=conversation, error=type(error).__name__)
+        await parts.store.write(lambda session: turns.give_up(session, conversation, now=now))
+        return
     if claimed is None:
         return
     await parts.reached(claimed.run, "claimed")
     with structlog.contextvars.bound_contextvars(message=claimed.messages[-1].id, run=claimed.run):
         try:
+            if claimed.attempts > ATTEMPTS:
+                told = "It was begun and interrupted several times; whatever interrupts it would do so again."
+                await _end(parts, claimed, _given_up(claimed, Reason.UNEXPECTED, told), "")
+                return
             await _turn(parts, mind, claimed)
         except Stopped:
             log.info("turn.taken-over")

@@ -67,6 +67,16 @@ def ledger_state(key: str, catalogue: Catalogue, database: str) -> ledger.State 
     return ledger.state(key, catalogue.engine(database))
 
 
+def refuse(writes: Sequence[StagedWrite], catalogue: Catalogue, *, key: str, detail: str) -> Applied | RefusedWrite:
+    """Make sure that a draft's writes never happen under this key; a worker that applied them before was first.
+
+    Raises:
+        Failed: the database could not answer. Nothing is decided: call again.
+    """
+    assert writes
+    return _refuse(writes, catalogue.engine(writes[0].database), key, detail)
+
+
 def _once(writes: Sequence[StagedWrite], catalogue: Catalogue, engine: Engine, key: str) -> Applied | RefusedWrite:
     tools = [catalogue[write.tool] for write in writes if write.tool in catalogue]
     touched = reduce(or_, (catalogue.touched[tool.name] for tool in tools), Touched())

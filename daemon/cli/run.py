@@ -18,6 +18,7 @@ async def _serve(directory: Path) -> None:
     from daemon.main import Daemon
     from daemon.watch import logs
     from daemon.watch.notify import Notifier
+    from tools.errors import TriagedError
     from tools.located import Faults
 
     notifier = Notifier()
@@ -43,6 +44,8 @@ async def _serve(directory: Path) -> None:
                     log.info("daemon.reloaded", release=daemon.release.id[:12])
                 except Faults as error:
                     log.error("daemon.reload-refused", faults=[str(fault) for fault in error.faults])  # noqa: TRY400 - the faults are the whole story
+                except (OSError, TriagedError) as error:
+                    log.error("daemon.reload-refused", why=str(error))  # noqa: TRY400 - the sentence is the whole story
                 notifier.ready()
         beat.cancel()
         notifier.stopping()

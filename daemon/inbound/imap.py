@@ -133,6 +133,8 @@ class Reader:
         await self._ask(lambda client: self._mark(client, position, keywords, move_to))
 
     async def _ask(self, work: Callable[[IMAPClient], T]) -> T:
+        if self._stopping.is_set():
+            raise Unreachable(f"The mailbox {self._name} is being closed. Try again later.")
         answer: Future[T] = Future()
         self._calls.put(_Call(work, answer))
         return await asyncio.wrap_future(answer)

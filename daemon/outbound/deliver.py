@@ -31,8 +31,11 @@ from daemon.store.delivering import Halt, Job
 from daemon.store.engine import Store
 from daemon.store.queue import Queue
 from tools.errors import Permanent, Transient
+from tools.located import Faults
 
 log = structlog.get_logger()
+FILING = 10
+"""Tries to file the copy; then the mail is done without."""
 MOST = 3600.0
 """The longest wait between two tries, seconds."""
 
@@ -53,14 +56,22 @@ class Copies(Protocol):
         ...
 
 
-class Write(Protocol):
-    """Applies staged writes in the business database: T2."""
+class Writes(Protocol):
+    """Staged writes in the business database: T2."""
 
-    async def __call__(self, job: Job) -> str | None:
+    async def apply(self, job: Job) -> str | None:
         """Apply every write of the draft, once; the sentence of a refusal, or None.
 
         Raises:
-            Transient: the database can't be reached; nothing is known to have changed, ask again.
+            Transient: the database could not answer; nobody knows whether it happened, ask again.
+        """
+        ...
+
+    async def refuse(self, job: Job, detail: str) -> bool:
+        """Make sure that they never happen; True when they have happened already.
+
+        Raises:
+            Transient: the database could not answer; nothing is decided, ask again.
         """
         ...
 
@@ -73,7 +84,7 @@ class Outbound:
     queue: Queue
     config: Callable[[], Config]
     submission: Callable[[], Submission]
-    write: Write
+    writes: Writes
     copies: Copies
     clock: Callable[[], datetime]
     alone: bool
@@ -87,7 +98,9 @@ class Outbound:
 async def deliver(parts: Outbound, delivery_id: str) -> None:
     """Take a delivery as far as it goes now. Never raises: every failure is a state."""
     if delivery_id in parts.active:
-        return  # another workflow of this process has it in hand; a second look would take its `sending` for a crash
+        # another workflow of this process has it in hand, and a second look would take its `sending` for a crash
+        await _again(parts, delivery_id)
+        return
     parts.active.add(delivery_id)
     try:
         await _walk(parts, delivery_id)
@@ -106,6 +119,10 @@ async def _walk(parts: Outbound, delivery_id: str) -> None:
     except Transient as error:
         log.warning("delivery.postponed", delivery=delivery_id, why=type(error).__name__)
         await _again(parts, delivery_id)
+    except Exception as error:
+        log.exception("delivery.failed", delivery=delivery_id, error=type(error).__name__)
+        now = parts.clock()
+        await parts.store.write(lambda session: delivering.give_up(session, delivery_id, now=now))
 
 
 async def _step(parts: Outbound, job: Job) -> bool:
@@ -128,25 +145,34 @@ async def _begin(parts: Outbound, job: Job) -> bool:
     if _shadow(parts, job):
         return await _hold(parts, job, Reason.SHADOW, 'The mailbox is in mode = "shadow".')
     now = parts.clock()
-    result = await parts.store.write(lambda session: delivering.begin(session, job, now=now))
+    result = await parts.store.write(lambda session: delivering.begin(session, job, oldest=oldest(parts, job), now=now))
     return await _halted(parts, job, result) if isinstance(result, Halt) else True
 
 
 async def _apply(parts: Outbound, job: Job) -> bool:
-    """T2 and T3."""
+    """T2 and T3; time may have passed since T1, so what would have stopped it there stops it here."""
+    now, vault = parts.clock(), parts.store.vault
     try:
-        refusal = await parts.write(job)
+        halt = await _halt(parts, job)
+        # a pause ends, so it decides nothing; whatever else stops it is final, unless the write has happened already
+        if halt is not None and (halt.kind == "wait" or not await parts.writes.refuse(job, halt.detail)):
+            return await _halted(parts, job, halt)
+        refusal = await parts.writes.apply(job)
     except Transient as error:
-        return await _retry(parts, job, str(error))
+        # never held by time alone: nobody knows whether it happened before the database has answered
+        return await _wait(parts, job, str(error))
     await parts.reached(job.id, "written")
-    now = parts.clock()
-    vault = parts.store.vault
     if refusal is not None:
         why = Reason.STALE_WRITE.value
         await parts.store.write(lambda session: delivering.not_applied(session, vault, job, why, refusal, now=now))
         return False
-    await parts.store.write(lambda session: delivering.applied(session, job, now=now))
-    return True
+    return await parts.store.write(lambda session: delivering.applied(session, vault, job, now=now))
+
+
+async def _halt(parts: Outbound, job: Job) -> Halt | None:
+    if _shadow(parts, job):
+        return Halt(kind="hold", reason=Reason.SHADOW.value, detail='The mailbox is in mode = "shadow".')
+    return await parts.store.read(lambda session: delivering.may_apply(session, job))
 
 
 async def _transmit(parts: Outbound, job: Job) -> bool:
@@ -156,7 +182,7 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     try:
         composed = composed_for(parts, job)
         opened = await parts.submission().open(composed.mail_from, composed.rcpt_to, size=len(composed.raw))
-    except (Refused4xx, Unreachable) as error:
+    except (Refused4xx, Unreachable, Faults) as error:
         return await _retry(parts, job, str(error))
     except Permanent as error:
         return await _hold(parts, job, Reason.REFUSED_BY_SERVER, str(error))
@@ -167,7 +193,9 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     until = now + timedelta(seconds=claim)
     try:
         result = await parts.store.write(
-            lambda session: delivering.claim_send(session, job, boot_deadline=deadline, until=until, now=now)
+            lambda session: delivering.claim_send(
+                session, job, boot_deadline=deadline, until=until, oldest=oldest(parts, job), now=now
+            )
         )
     except BaseException:
         await opened.abandon()
@@ -222,8 +250,7 @@ async def _recover(parts: Outbound, job: Job) -> bool:
         delay = (until - parts.clock()).total_seconds() + 1
         await parts.store.write(lambda session: delivering.look_again(session, parts.queue, job, delay=delay))
         return False
-    composed = composed_for(parts, job)
-    if await parts.copies.find(job.mailbox, composed.message_id):
+    if await _found(parts, job, composed_for(parts, job)):
         return await _sent(parts, job, "Found in Sent after a restart.")
     now, vault = parts.clock(), parts.store.vault
     detail = "triaged was stopped after the content was sent and before the answer was stored."
@@ -234,10 +261,24 @@ async def _recover(parts: Outbound, job: Job) -> bool:
 async def _file(parts: Outbound, job: Job) -> bool:
     """T6: a failure or repeat costs at most a second copy, never a second mail."""
     composed = composed_for(parts, job)
-    if not await parts.copies.find(job.mailbox, composed.message_id):
-        await parts.copies.file(job.mailbox, composed.raw)
+    try:
+        if not await parts.copies.find(job.mailbox, composed.message_id):
+            await parts.copies.file(job.mailbox, composed.raw)
+    except Transient:
+        if job.tries < FILING:
+            raise
+        log.warning("copy.not-filed", draft=job.draft, mailbox=job.mailbox)
     await parts.store.write(lambda session: delivering.filed(session, job))
     return False
+
+
+async def _found(parts: Outbound, job: Job, composed: Composed) -> bool:
+    """Whether Sent holds it; a Sent that can't be read is one in which it was not found, which proves nothing."""
+    try:
+        return await parts.copies.find(job.mailbox, composed.message_id)
+    except Transient as error:
+        log.warning("sent.not-read", mailbox=job.mailbox, why=str(error))
+        return False
 
 
 def composed_for(parts: Outbound, job: Job) -> Composed:
@@ -261,7 +302,7 @@ def composed_for(parts: Outbound, job: Job) -> Composed:
 async def _halted(parts: Outbound, job: Job, halt: Halt) -> bool:
     now = parts.clock()
     if halt.kind == "wait":
-        await parts.store.write(lambda session: delivering.wait(session, job, halt.reason, now=now))
+        await parts.store.write(lambda session: delivering.wait(session, parts.queue, job, halt.reason, now=now))
         return False
     if halt.kind == "moot":
         await parts.store.write(lambda session: delivering.moot(session, parts.queue, job, now=now))
@@ -279,8 +320,14 @@ async def _hold(parts: Outbound, job: Job, reason: Reason, detail: str) -> bool:
 async def _retry(parts: Outbound, job: Job, answer: str) -> bool:
     """Wait and try again, until the operator's patience ends."""
     smtp, now = parts.config().smtp, parts.clock()
-    if (now - job.created_at).total_seconds() >= smtp.retry_for:
+    if job.failing_since is not None and (now - job.failing_since).total_seconds() >= smtp.retry_for:
         return await _hold(parts, job, Reason.SERVER_UNAVAILABLE, answer)
+    return await _wait(parts, job, answer)
+
+
+async def _wait(parts: Outbound, job: Job, answer: str) -> bool:
+    """Come back later, each time later."""
+    smtp, now = parts.config().smtp, parts.clock()
     delay = backoff(job.id, job.tries, first=smtp.retry_first)
     vault = parts.store.vault
     await parts.store.write(
@@ -301,7 +348,14 @@ async def _again(parts: Outbound, delivery_id: str) -> None:
 def backoff(seed: str, tries: int, *, first: float) -> float:
     """Seconds to wait after try number `tries`: doubling up to an hour, with a jitter that depends on the seed."""
     jitter = int.from_bytes(hashlib.sha256(f"{seed}:{tries}".encode()).digest()[:4], "big") / 2**32
-    return float(min(MOST, first * 2 ** max(0, tries - 1)) * (0.9 + 0.2 * jitter))
+    return float(min(MOST, first * 2 ** min(max(0, tries - 1), 30)) * (0.9 + 0.2 * jitter))
+
+
+def oldest(parts: Outbound, job: Job) -> datetime | None:
+    """Mail received before is not answered by itself any more; None: a person approved it, or its write stands."""
+    if not job.automatic or job.applied:
+        return None
+    return parts.clock() - timedelta(seconds=parts.config().limits.max_age)
 
 
 def _shadow(parts: Outbound, job: Job) -> bool:

@@ -131,6 +131,8 @@ def reject(session: Session, vault: Vault, prefix: str, *, by: str, reason: str,
         NotPossible: it is not held any more, or its writes are already applied.
     """
     draft = _held(session, prefix, by, now)
+    if _applied(session, draft):
+        raise NotPossible("The writes of this draft are already applied: the sender has to be told. Edit its text.")
     draft.state, draft.decided_at = "rejected", now
     session.add(draft)
     for mail in session.exec(select(Mail).where(col(Mail.draft_id) == draft.id)):
@@ -149,13 +151,15 @@ def redraft(session: Session, vault: Vault, queue: Queue, prefix: str, *, by: st
     draft = _held(session, prefix, by, now)
     if _applied(session, draft):
         raise NotPossible("The writes of this draft are already applied. Approve or edit its text instead.")
+    if UNCERTAIN in draft.reasons:
+        raise NotPossible("This reply may have left already. Ask the sender, then approve with --resend, or reject it.")
     conversation = session.exec(
         select(Conversation).where(col(Conversation.id) == draft.conversation_id).with_for_update()
     ).one()
     conversations.retire(session, draft, now)
     old = session.get_one(Run, draft.run_id)
     identifier = f"{conversation.id}:{conversation.enqueued + 1}"
-    sealed = vault.seal(old.person_id, "runs.hint", identifier, hint.encode()) if hint else None
+    sealed = vault.seal(old.person_id, "runs.hint", conversation.id, hint.encode()) if hint else None
     session.add(
         Run(
             id=identifier,
@@ -174,7 +178,11 @@ def redraft(session: Session, vault: Vault, queue: Queue, prefix: str, *, by: st
 
 
 def _held(session: Session, prefix: str, by: str, now: datetime) -> Draft:
-    draft = find(session, Draft, prefix)
+    named = find(session, Draft, prefix)
+    # the conversation's lock first, as everybody takes it; then the draft as it is now, not as it was found
+    session.exec(select(Conversation).where(col(Conversation.id) == named.conversation_id).with_for_update()).one()
+    fresh = select(Draft).where(col(Draft.id) == named.id).with_for_update()
+    draft = session.exec(fresh.execution_options(populate_existing=True)).one()
     if draft.state != "held":
         raise NotPossible(
             f"The draft {draft.id} is {draft.state}, so it can't be decided any more. "

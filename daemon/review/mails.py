@@ -14,7 +14,7 @@ from daemon.store import content, conversations, records
 from daemon.store.codec import decode
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
-from daemon.store.tables import Conversation, Draft, Mail, Raw, Record, Run
+from daemon.store.tables import Conversation, Delivery, Draft, Mail, Raw, Record, Run
 from handlers.contract import Message, ToolResult
 
 
@@ -170,6 +170,10 @@ def retry(
             f"The message {mail.id} was ignored: {mail.reason}. "
             f"If a person wrote it: triaged messages retry {mail.id} --as-human-mail"
         )
+    if session.exec(
+        select(Delivery.id).where(col(Delivery.message_id) == mail.id, col(Delivery.state) != "refused")
+    ).first():
+        raise NotPossible(f"A reply to the message {mail.id} may have left already, so it is not answered again.")
     mail.state, mail.outcome, mail.reason, mail.decided_at, mail.draft_id = "screened", None, None, None, None
     mail.as_human, mail.note = True, None
     session.add(mail)

@@ -9,7 +9,7 @@ from daemon.errors import NotFound
 from daemon.store import drafts, records, switches
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
-from daemon.store.tables import Delivery
+from daemon.store.tables import Delivery, Draft
 from tools.located import unknown
 
 
@@ -41,7 +41,14 @@ def resume(session: Session, queue: Queue, name: str, *, by: str, now: datetime)
     if not switches.turn_on(session, name):
         return None
     records.write(session, "resumed", at=now, actor=by, switch=name)
-    waiting = session.exec(select(Delivery).where(col(Delivery.state).in_(("approved", "applying", "ready")))).all()
-    for delivery in waiting:
-        drafts.enqueue_delivery(session, queue, delivery)
+    query = (
+        select(Delivery, Draft)
+        .join(Draft, col(Draft.id) == col(Delivery.draft_id))
+        .where(col(Delivery.state).in_(("approved", "applying", "ready")))
+    )
+    waiting = [pair for pair in session.exec(query) if switches.concerns(name, pair[1].mailbox, pair[1].handler)]
+    for delivery, draft in waiting:
+        # a grace period or a server's "not now" goes on; a pause shortens neither
+        delay = max(0.0, (delivery.next_try - now).total_seconds()) if delivery.next_try else 0.0
+        drafts.enqueue_delivery(session, queue, delivery, delay=delay, priority=draft.priority)
     return len(waiting)

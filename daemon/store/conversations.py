@@ -27,8 +27,9 @@ def attach(
 ) -> Conversation:
     """Put a mail that wants an answer into its conversation and enqueue the next turn.
 
-    Only a mail of the same party with an equal or better identity verdict joins a conversation; any other begins its
-    own, so that forged References touch nobody's draft.
+    Only a mail of the same party with the same identity verdict joins a conversation; any other begins its own. A worse
+    verdict must not touch a draft (forged References), and a better one must not lend itself to words that somebody
+    else may have written under this address before.
     """
     verified = message.sender.verdict == "verified"
     conversation = _find(session, vault, mail, message, base_subject, verified=verified, now=now)
@@ -77,7 +78,11 @@ def _find(
     session: Session, vault: Vault, mail: Mail, message: Message, base_subject: str, *, verified: bool, now: datetime
 ) -> Conversation | None:
     macs = [vault.mac("message-id", each) for each in (*message.in_reply_to, *reversed(message.references))][:50]
-    same_party = (col(Conversation.person_id) == mail.person_id, col(Conversation.mailbox) == mail.mailbox)
+    same_party = (
+        col(Conversation.person_id) == mail.person_id,
+        col(Conversation.mailbox) == mail.mailbox,
+        col(Conversation.verified) == verified,
+    )
     if macs:
         query = (
             select(Conversation)
@@ -87,7 +92,7 @@ def _find(
         )
         found = session.exec(query.with_for_update()).first()
         if found is not None:
-            return found if verified or not found.verified else None
+            return found
     if not base_subject:
         return None
     query = (
@@ -96,8 +101,7 @@ def _find(
         .where(col(Conversation.updated_at) >= now - SUBJECT_WINDOW)
         .order_by(col(Conversation.updated_at).desc())
     )
-    found = session.exec(query.with_for_update()).first()
-    return found if found is not None and (verified or not found.verified) else None
+    return session.exec(query.with_for_update()).first()
 
 
 def supersede(session: Session, conversation: Conversation, now: datetime) -> None:
@@ -109,12 +113,10 @@ def supersede(session: Session, conversation: Conversation, now: datetime) -> No
         col(Draft.conversation_id) == conversation.id, col(Draft.state).in_(("held", "approved"))
     )
     for draft in session.exec(query.with_for_update()):
-        delivery = session.exec(
-            select(Delivery).where(col(Delivery.draft_id) == draft.id, col(Delivery.state) != "refused")
-        ).first()
-        if delivery is not None and (delivery.state != "approved" or delivery.applied):
+        deliveries = session.exec(select(Delivery).where(col(Delivery.draft_id) == draft.id)).all()
+        if any(each.applied or each.state not in ("approved", "refused") for each in deliveries):
             continue
-        if delivery is not None:
+        for delivery in deliveries:
             delivery.state = "refused"
             session.add(delivery)
         retire(session, draft, now)

@@ -18,9 +18,11 @@ from daemon.store.content import Text
 from daemon.store.limits import Charge
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault, new_id
-from daemon.store.tables import Conversation, Delivery, Draft, Mail, Raw, Revision, StagedWriteRow
+from daemon.store.tables import Conversation, Delivery, Draft, Mail, Revision, StagedWriteRow
 from handlers.contract import Message
 from tools.staged import StagedWrite
+
+_ANSWERED = "Another reply to this mail is out, or may be."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +41,12 @@ class Job:
     mailbox: str
     handler: str | None
     automatic: bool
+    resend: bool
     applied: bool
-    claimed_boot: float
     claimed_until: datetime | None
     created_at: datetime
+    failing_since: datetime | None
     message: Message
-    raw: bytes
     text: Text
     writes: tuple[StagedWrite, ...]
 
@@ -71,7 +73,6 @@ def load(session: Session, vault: Vault, delivery_id: str) -> Job | None:
         return None
     draft = session.get_one(Draft, delivery.draft_id)
     mail = session.get_one(Mail, delivery.message_id)
-    raw = session.get_one(Raw, mail.id)
     revision = session.get_one(Revision, (draft.id, delivery.revision))
     writes = session.exec(
         select(StagedWriteRow).where(col(StagedWriteRow.draft_id) == draft.id).order_by(col(StagedWriteRow.ordinal))
@@ -89,12 +90,12 @@ def load(session: Session, vault: Vault, delivery_id: str) -> Job | None:
         mailbox=draft.mailbox,
         handler=draft.handler,
         automatic=delivery.automatic,
+        resend=delivery.resend,
         applied=delivery.applied,
-        claimed_boot=delivery.claimed_boot,
         claimed_until=delivery.claimed_until,
         created_at=delivery.created_at,
+        failing_since=delivery.failing_since,
         message=content.message_of(vault, mail),
-        raw=vault.open(raw.person_id, "raw.content", raw.message_id, raw.content),
         text=content.text_of(vault, revision),
         writes=tuple(_write(vault, row) for row in writes),
     )
@@ -106,13 +107,13 @@ def _write(vault: Vault, row: StagedWriteRow) -> StagedWrite:
     )
 
 
-def begin(session: Session, job: Job, *, now: datetime) -> str | Halt:
+def begin(session: Session, job: Job, *, oldest: datetime | None, now: datetime) -> str | Halt:
     """T1: everything is still as it was approved; limits are reserved, a new token is written.
 
     Returns:
         The new token, or why it may not go on.
     """
-    if halt := _halt(session, job, from_states=("approved",)):
+    if halt := _halt(session, job, from_states=("approved",), oldest=oldest) or _answered(session, job):
         return halt
     if exceeded := _reserve(session, job, now):
         return exceeded
@@ -122,13 +123,52 @@ def begin(session: Session, job: Job, *, now: datetime) -> str | Halt:
     return token
 
 
-def applied(session: Session, job: Job, *, now: datetime) -> str:
-    """T3: the business database has the writes; from here on nothing supersedes the reply."""
-    _step(session, job, "applying", token=(token := new_id()), state="ready", applied=True)
+def may_apply(session: Session, job: Job) -> Halt | None:
+    """Before T2: what has changed since T1, which may be long ago."""
+    return _halt(session, job, from_states=("applying",))
+
+
+def applied(session: Session, vault: Vault, job: Job, *, now: datetime) -> bool:
+    """T3: the business database has the writes; from here on nothing supersedes the reply.
+
+    Returns:
+        Whether it may go on; not, when another reply to the mail is out or may be, which a person has to look at.
+    """
+    try:
+        with session.begin_nested():
+            _step(session, job, "applying", token=new_id(), state="ready", applied=True)
+    except sa.exc.IntegrityError:
+        _step(session, job, "applying", state="refused", applied=True, answer=_answer(vault, job, _ANSWERED))
+        _hold(session, job, "applied-not-sent", now, also="stale-draft")
+        return False
     records.write(
         session, "applied", at=now, actor="daemon", message=job.message.id, draft=job.draft, writes=len(job.writes)
     )
-    return token
+    return True
+
+
+def give_up(session: Session, delivery_id: str, *, now: datetime) -> None:
+    """A fault of ours: hold it, or leave it uncertain, without opening anything that is sealed."""
+    delivery = session.get_one(Delivery, delivery_id)
+    draft = session.get_one(Draft, delivery.draft_id)
+    if delivery.state in ("done", "refused", "uncertain"):
+        return
+    reason = {"sending": "delivery-uncertain", "sent": ""}.get(delivery.state, "unexpected-error")
+    if delivery.state == "sent":
+        delivery.state = "done"
+    else:
+        delivery.state = "uncertain" if delivery.state == "sending" else "refused"
+        reason = "applied-not-sent,unexpected-error" if delivery.applied else reason
+        draft.state, draft.reasons, draft.priority = "held", reason, "high"
+        for mail in session.exec(select(Mail).where(col(Mail.draft_id) == draft.id)):
+            mail.state, mail.reason = "held", reason.partition(",")[0]
+            session.add(mail)
+    delivery.token = new_id()
+    session.add(delivery)
+    session.add(draft)
+    records.write(
+        session, "given-up", at=now, actor="daemon", message=delivery.message_id, draft=draft.id, reason=reason
+    )
 
 
 def not_applied(session: Session, vault: Vault, job: Job, reason: str, detail: str, *, now: datetime) -> None:
@@ -138,7 +178,9 @@ def not_applied(session: Session, vault: Vault, job: Job, reason: str, detail: s
     _hold(session, job, reason, now)
 
 
-def claim_send(session: Session, job: Job, *, boot_deadline: float, until: datetime, now: datetime) -> str | Halt:
+def claim_send(
+    session: Session, job: Job, *, boot_deadline: float, until: datetime, oldest: datetime | None, now: datetime
+) -> str | Halt:
     """T4: after RCPT was accepted and before DATA; from here on nobody can know whether the mail left.
 
     Args:
@@ -146,12 +188,13 @@ def claim_send(session: Session, job: Job, *, boot_deadline: float, until: datet
         job: in state `ready`, or `approved` when nothing is to be written.
         boot_deadline: CLOCK_BOOTTIME, seconds, by which the final dot must have been sent.
         until: the same as wall clock, for whoever takes over.
+        oldest: mail received before is not answered by itself; None: whatever its age.
         now: when.
 
     Returns:
         The new token, or why it may not go on.
     """
-    if halt := _halt(session, job, from_states=("approved", "ready")):
+    if halt := _halt(session, job, from_states=("approved", "ready"), oldest=oldest):
         return halt
     if job.state == "approved" and (exceeded := _reserve(session, job, now)):
         return exceeded
@@ -162,7 +205,7 @@ def claim_send(session: Session, job: Job, *, boot_deadline: float, until: datet
                 session, job, job.state, token=token, state="sending", claimed_boot=boot_deadline, claimed_until=until
             )
     except sa.exc.IntegrityError:
-        return Halt(kind="hold", reason="stale-draft", detail="Another reply to this mail is out or on its way.")
+        return Halt(kind="hold", reason="stale-draft", detail=_ANSWERED)
     _draft(session, job, state="delivering")
     _mails(session, job, state="delivering")
     records.write(
@@ -223,6 +266,7 @@ def put_back(
     )
     delivery = session.get_one(Delivery, job.id)
     session.refresh(delivery)
+    delivery.failing_since = delivery.failing_since or now
     drafts.enqueue_delivery(session, queue, delivery, delay=delay)
 
 
@@ -231,9 +275,11 @@ def look_again(session: Session, queue: Queue, job: Job, *, delay: float) -> Non
     drafts.enqueue_delivery(session, queue, session.get_one(Delivery, job.id), delay=delay)
 
 
-def wait(session: Session, job: Job, reason: str, *, now: datetime) -> None:
-    """Paused: it stays as it is until somebody resumes."""
+def wait(session: Session, queue: Queue, job: Job, reason: str, *, now: datetime) -> None:
+    """Paused: it stays as it is until somebody resumes; who did so in this very moment has not seen it."""
     records.write(session, "waiting", at=now, actor="daemon", message=job.message.id, draft=job.draft, reason=reason)
+    if switches.off(session, mailbox=job.mailbox, handler=job.handler) is None:
+        drafts.enqueue_delivery(session, queue, session.get_one(Delivery, job.id))
 
 
 def held(session: Session, vault: Vault, job: Job, reason: str, detail: str, *, now: datetime) -> None:
@@ -260,7 +306,17 @@ def moot(session: Session, queue: Queue, job: Job, *, now: datetime) -> None:
     conversations.enqueue(session, queue, conversation)
 
 
-def _halt(session: Session, job: Job, *, from_states: tuple[str, ...]) -> Halt | None:
+def _answered(session: Session, job: Job) -> Halt | None:
+    """Before a write: whether another reply to the mail is out or may be."""
+    states = ("ready", "sending", "sent", "uncertain", "done")
+    query = select(Delivery.id).where(
+        col(Delivery.message_id) == job.message.id, col(Delivery.state).in_(states), col(Delivery.id) != job.id
+    )
+    found = None if job.resend else session.exec(query).first()
+    return Halt(kind="hold", reason="stale-draft", detail=_ANSWERED) if found else None
+
+
+def _halt(session: Session, job: Job, *, from_states: tuple[str, ...], oldest: datetime | None = None) -> Halt | None:
     """What changed since the approval; read under the conversation's lock."""
     conversation = session.exec(
         select(Conversation).where(col(Conversation.id) == job.conversation).with_for_update()
@@ -277,6 +333,8 @@ def _halt(session: Session, job: Job, *, from_states: tuple[str, ...]) -> Halt |
         )
     if draft.state not in ("approved", "delivering") or draft.revision != job.revision:
         return Halt(kind="hold", reason="stale-draft", detail="The draft changed after its approval.")
+    if oldest is not None and job.message.received_at is not None and job.message.received_at < oldest:
+        return Halt(kind="hold", reason="old-mail", detail="The mail became too old to be answered by itself.")
     if job.automatic and conversation.human:
         return Halt(kind="hold", reason="human-wanted", detail="A person takes part in this conversation.")
     return None
@@ -323,12 +381,14 @@ def _step(session: Session, job: Job, expected: str, **values: Any) -> None:
 
 
 def _draft(session: Session, job: Job, **values: Any) -> None:
-    session.connection().execute(sa.update(Draft).where(col(Draft.id) == job.draft).values(**values))
+    open_ = col(Draft.state).in_(("approved", "delivering"))
+    session.connection().execute(sa.update(Draft).where(col(Draft.id) == job.draft, open_).values(**values))
     session.expire_all()
 
 
 def _mails(session: Session, job: Job, **values: Any) -> None:
-    session.connection().execute(sa.update(Mail).where(col(Mail.draft_id) == job.draft).values(**values))
+    open_ = col(Mail.state).in_(("approved", "delivering"))
+    session.connection().execute(sa.update(Mail).where(col(Mail.draft_id) == job.draft, open_).values(**values))
     session.expire_all()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -88,6 +88,7 @@ def finish(
         delivery = add_delivery(
             session, vault, draft, automatic=True, charges=ended.charges, message_id=ended.composed_message_id, now=now
         )
+        delivery.next_try = now + timedelta(seconds=ended.deliver_in)
         enqueue_delivery(session, queue, delivery, delay=ended.deliver_in, priority=draft.priority)
     records.write(
         session,
@@ -113,6 +114,7 @@ def _moot(session: Session, queue: Queue, run: Run, conversation: Conversation, 
         mail.state = "screened"
         session.add(mail)
     conversations.enqueue(session, queue, conversation)
+    turns.carry_hint(session, run, conversation)
 
 
 def _decide(session: Session, vault: Vault, mail: Mail, ended: Ended, draft: Draft | None, now: datetime) -> None:

@@ -78,7 +78,8 @@ def reserve(session: Session, charges: Sequence[Charge], now: datetime) -> Charg
 
 def release(session: Session, charges: Sequence[Charge], at: datetime) -> None:
     """Give back what a reply that certainly did not leave had spent at `at`."""
-    for charge in charges:
+    for charge in sorted(charges, key=lambda charge: (charge.name, charge.scope)):
+        _lock(session, charge)
         row = _row(session, charge, at)
         row.count = max(0, row.count - charge.count)
         row.amount = max(0, row.amount - charge.amount)

@@ -27,6 +27,11 @@ def counts(session: Session, vault: Vault, address: str) -> tuple[int, int, int,
     return (mails, replies, held, rejected)
 
 
+def open_mailboxes(session: Session) -> set[str]:
+    """Mailboxes with mail that is not decided yet, or whose reply is on its way."""
+    return set(session.exec(select(Mail.mailbox).where(col(Mail.state) != "done").distinct()).all())
+
+
 def positions(session: Session, messages: Sequence[str]) -> list[Position]:
     """Where mails stand in their IMAP mailbox; those that came another way are left out."""
     rows = session.exec(select(Mail).where(col(Mail.id).in_(messages))).all()

@@ -97,6 +97,10 @@ class Queue:
             found |= {row.workflow_id for row in rows}
         return found
 
+    def delayed(self, identifier: str) -> bool:
+        """Whether a workflow waits for its time."""
+        return bool(self._client.list_workflows(workflow_ids=[identifier], status="DELAYED", load_input=False))
+
     def forget(self, identifiers: Sequence[str]) -> None:
         """Delete workflows, whatever their state; their rows stay."""
         self._client.delete_workflows(list(identifiers))
@@ -173,9 +177,14 @@ class Engine:
     def sweep(before: float) -> int:
         """Delete finished entries older than `before` (seconds since 1970); how many were deleted."""
         until = datetime.fromtimestamp(before, UTC).isoformat()
-        finished: list[Any] = DBOS.list_workflows(
-            status=["SUCCESS", "ERROR", "CANCELLED"], end_time=until, limit=1000, load_input=False, load_output=False
-        )
-        for workflow in finished:
-            DBOS.delete_workflow(workflow.workflow_id)
-        return len(finished)
+        swept = 0
+        while finished := DBOS.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED"],
+            end_time=until,
+            limit=_AT_ONCE,
+            load_input=False,
+            load_output=False,
+        ):
+            DBOS.delete_workflows([workflow.workflow_id for workflow in finished])
+            swept += len(finished)
+        return swept

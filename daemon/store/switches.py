@@ -8,7 +8,6 @@ from daemon.store.seal import INSTALLATION, Vault
 from daemon.store.tables import Switch
 
 ALL = "pause:*"
-BREAKER = "breaker"
 
 
 def name(*, mailbox: str | None = None, handler: str | None = None) -> str:
@@ -39,8 +38,13 @@ def turn_on(session: Session, switch: str) -> bool:
 
 def off(session: Session, *, mailbox: str, handler: str | None) -> str | None:
     """The first switch that keeps replies of this mailbox and handler from leaving; None: nothing does."""
-    names = [ALL, BREAKER, name(mailbox=mailbox), *([name(handler=handler)] if handler else [])]
+    names = [ALL, name(mailbox=mailbox), *([name(handler=handler)] if handler else [])]
     return session.exec(select(Switch.name).where(col(Switch.name).in_(names)).order_by(col(Switch.name))).first()
+
+
+def concerns(switch: str, mailbox: str, handler: str | None) -> bool:
+    """Whether a switch keeps replies of this mailbox and handler from leaving."""
+    return switch in {ALL, name(mailbox=mailbox), name(handler=handler or "")}
 
 
 def every(session: Session, vault: Vault) -> list[tuple[Switch, str]]:

@@ -333,6 +333,8 @@ class Delivery(Table, table=True):
     claimed_boot: float = 0.0
     """CLOCK_BOOTTIME by which the worker must have sent the final dot, seconds."""
     claimed_until: datetime | None = instant(nullable=True)
+    failing_since: datetime | None = instant(nullable=True)
+    """When it was first refused for now; the operator's patience counts from there."""
     next_try: datetime | None = instant(nullable=True)
     sent_at: datetime | None = instant(nullable=True)
     created_at: datetime = instant()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select
 
 from daemon.errors import Stopped
-from daemon.store import content, conversations
+from daemon.store import content, conversations, records
 from daemon.store.codec import decode, encode
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault, new_id
@@ -117,7 +117,7 @@ def _claimed(session: Session, vault: Vault, conversation: Conversation, run: Ru
         ),
         history=history,
         last_reply=last_reply,
-        hint=vault.open(run.person_id, "runs.hint", run.id, run.hint).decode() if run.hint else "",
+        hint=vault.open(run.person_id, "runs.hint", conversation.id, run.hint).decode() if run.hint else "",
         human=conversation.human,
         as_human_mail=any(mail.as_human for mail in mails),
         attempts=run.attempts,
@@ -191,6 +191,18 @@ def own_run(session: Session, claimed: Claimed) -> Run:
     return run
 
 
+def give_up(session: Session, conversation_id: str, *, now: datetime) -> None:
+    """What can't be read can't be answered: its mails are held without opening anything that is sealed."""
+    conversation = session.get_one(Conversation, conversation_id)
+    conversation.working_run = None
+    session.add(conversation)
+    undecided = col(Mail.state).in_(("screened", "working"))
+    for mail in session.exec(select(Mail).where(col(Mail.conversation_id) == conversation_id, undecided)):
+        mail.state, mail.reason = "held", "unexpected-error"
+        session.add(mail)
+        records.write(session, "given-up", at=now, actor="daemon", message=mail.id, reason="unexpected-error")
+
+
 def postpone(session: Session, queue: Queue, claimed: Claimed, *, now: datetime, delay: float) -> None:
     """End a run whose model can't answer now, and enqueue the next one.
 
@@ -203,9 +215,28 @@ def postpone(session: Session, queue: Queue, claimed: Claimed, *, now: datetime,
     conversation = session.get_one(Conversation, claimed.conversation)
     conversation.working_run = None
     conversations.enqueue(session, queue, conversation, delay=delay)
+    carry_hint(session, run, conversation)
     for mail in mails_of(session, claimed):
         mail.state = "screened"
         session.add(mail)
+
+
+def carry_hint(session: Session, run: Run, conversation: Conversation) -> None:
+    """What a reviewer asked for goes to the run that takes this one's place."""
+    if run.hint is None:
+        return
+    session.add(
+        Run(
+            id=f"{conversation.id}:{conversation.enqueued}",
+            conversation_id=conversation.id,
+            person_id=run.person_id,
+            token="",
+            state="waiting",
+            release=run.release,
+            started_at=run.started_at,
+            hint=run.hint,
+        )
+    )
 
 
 def mails_of(session: Session, claimed: Claimed) -> tuple[Mail, ...]:

@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("sent_message_id_mac", sa.String(), nullable=False),
         sa.Column("claimed_boot", sa.Float(), nullable=False),
         sa.Column("claimed_until", sa.DateTime(), nullable=True),
+        sa.Column("failing_since", sa.DateTime(), nullable=True),
         sa.Column("next_try", sa.DateTime(), nullable=True),
         sa.Column("sent_at", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),

@@ -71,7 +71,7 @@ class Office:
                 for raw in letters:
                     client.sendmail("c0@example.com", ["support@shop.example"], raw)
 
-        await asyncio.get_running_loop().run_in_executor(self.daemon._tools, deliver)
+        await asyncio.get_running_loop().run_in_executor(self.daemon.tool_threads, deliver)
 
     async def fates(self, until: Callable[[Fate], bool] = lambda fate: fate.ended) -> list[Fate]:
         for _ in range(300):

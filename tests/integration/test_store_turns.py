@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from daemon.errors import Stopped
+from daemon.review import decide
 from daemon.store import ingest, stock, turns
 from daemon.store.engine import Store
 from daemon.store.ingest import Position
@@ -172,3 +173,34 @@ def test_work_whose_workflow_is_gone_is_taken_up_at_the_next_start_and_other_wor
     assert desk.rows(Conversation, id=queued.conversation)[0].enqueued == 1
     assert desk.claim(begun.conversation, 2) is not None
     assert stock.take(desk.store, desk.queue) == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [("unverified", "verified"), ("verified", "unverified")])
+def test_mails_of_different_proof_are_never_answered_together(desk: Desk, before: str, after: str) -> None:
+    first = desk.take(incoming(verdict=before))  # type: ignore[arg-type]
+    second = desk.take(incoming(verdict=after))  # type: ignore[arg-type]
+    assert first.conversation != second.conversation
+
+
+def test_a_hint_survives_a_model_that_is_busy(desk: Desk) -> None:
+    draft = desk.draft()
+    vault = desk.store.vault
+    desk.store.write_now(
+        lambda session: decide.redraft(session, vault, desk.queue, draft, by="eve", hint="Be brief.", now=desk.now)
+    )
+    conversation = desk.rows(Conversation)[0].id
+    second = desk.claim(conversation, 2)
+    assert second is not None
+    desk.store.write_now(lambda session: turns.postpone(session, desk.queue, second, now=desk.now, delay=1))
+    third = desk.claim(conversation, 3)
+    assert third is not None
+    assert third.hint == "Be brief."
+
+
+def test_mail_that_can_not_be_read_any_more_is_held_instead_of_blocking_its_conversation(desk: Desk) -> None:
+    stored = desk.take(incoming())
+    assert stored.conversation is not None
+    conversation = stored.conversation
+    desk.store.write_now(lambda session: turns.give_up(session, conversation, now=desk.now))
+    assert (desk.mail(stored.message).state, desk.mail(stored.message).reason) == ("held", "unexpected-error")
+    assert desk.claim(desk.take(incoming()).conversation, 2) is not None
