@@ -1,5 +1,6 @@
 """triaged.toml as models: a section is a class, a key is a field, and the field says what it means."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,8 @@ from tools import located
 from tools.located import Document, Fault, Faults
 
 FILE = "triaged.toml"
+_PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_LISTEN = re.compile(rf"unix:/.+|(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):{_PORT}")
 
 
 class Section(BaseModel):
@@ -39,6 +42,15 @@ class StoreConfig(Section):
         description="Where the wrapped person keys are kept. Default: `keys.db` beside a SQLite store, the store's "
         "database otherwise.",
     )
+
+    @field_validator("url", "keys_url")
+    @classmethod
+    def _known(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError(
+                f"{url.partition(':')[0]!r} is no store we know. Write sqlite:////path or postgresql+psycopg://…"
+            )
+        return url
 
 
 class DatabaseConfig(Section):
@@ -113,6 +125,8 @@ class MailboxConfig(Section):
         later = [name for name, unset in (("dkim", "off"), ("done", "")) if getattr(self, name) != unset]
         if later:
             raise ValueError(f"{', '.join(f'`{name}`' for name in later)} is not in this version. Remove it")
+        if self.listen is not None and not _LISTEN.fullmatch(self.listen):
+            raise ValueError(f"`listen`: {self.listen!r} is no address. Write 127.0.0.1:2424 or unix:/run/triaged/lmtp")
         if "@" not in self.address:
             raise ValueError(f"address: {self.address!r} is not a mail address")
         return self

@@ -28,7 +28,7 @@ def lines(page: DraftView, suffix: str = "") -> Iterator[str]:
         yield from _mail(message)
     yield from _reply(page)
     yield from _evidence(page.calls)
-    yield from _writes(page.writes)
+    yield from _writes(page.writes, applied=page.applied)
     yield from _past(page)
     if line.state == "held":
         yield from _what_now(page, suffix)
@@ -105,10 +105,10 @@ def _evidence(calls: tuple[ToolResult, ...]) -> Iterator[str]:
     yield ""
 
 
-def _writes(writes: tuple[StagedWrite, ...]) -> Iterator[str]:
+def _writes(writes: tuple[StagedWrite, ...], *, applied: bool) -> Iterator[str]:
     if not writes:
         return
-    yield from _head("WHAT IT WOULD CHANGE")
+    yield from _head("WHAT IT HAS CHANGED" if applied else "WHAT IT WOULD CHANGE")
     for write in writes:
         amount = f", {write.amount / 100:.2f} {write.currency}" if write.amount is not None else ""
         yield f"  {write.tool} on {write.database}{amount}{'' if write.reversible else ', can not be undone'}"

@@ -87,7 +87,7 @@ def edit(
         vault = opened.store.vault
         page = opened.store.read_now(lambda session: view.show_draft(session, vault, draft))
         body = _new_text(page.text.body, file)
-        if body is None or body.strip() == page.text.body.strip():
+        if body is None or body == page.text.body:
             say(f"Nothing changed. The draft {page.line.id} is still held.")
             return
         now = opened.now()
@@ -107,7 +107,10 @@ def _new_text(old: str, file: Path | None) -> str | None:
         raise NotPossible(
             "There is no terminal for $EDITOR. Give the text with --file FILE, or --file - for standard input."
         )
-    return click.edit(old, extension=".txt", require_save=True)
+    try:
+        return click.edit(old, extension=".txt", require_save=True)
+    except (click.ClickException, OSError, ValueError) as error:
+        raise NotPossible(f"The editor did not give a text: {error}. Set EDITOR, or use --file.") from error
 
 
 @app.command()
@@ -135,6 +138,11 @@ def redraft(
 ) -> None:
     """Send it back to the agent; a new draft takes its place."""
     with open_store(config) as opened:
+        if hint and opened.config.brain.provider == "embedded":
+            raise NotPossible(
+                "The embedded brain can't follow a hint. Change the text yourself: "
+                f"triaged drafts edit {draft}{naming(config)}"
+            )
         by, now, vault = decide.reviewer(opened.config), opened.now(), opened.store.vault
         done = opened.store.write_now(
             lambda session: decide.redraft(session, vault, opened.queue, draft, by=by, hint=hint, now=now)

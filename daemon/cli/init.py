@@ -15,6 +15,7 @@ Next:
   3. triaged db upgrade --config {directory}    makes the store
   4. triaged try MAIL.eml --config {directory}  shows what would happen to a mail
   5. triaged run --config {directory}           runs the daemon in shadow mode: replies are drafted, nothing leaves
+Before mode = "live": categories with auto = "on" (`triaged check` lists them) are then answered without a person.
 """
 
 

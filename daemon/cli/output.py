@@ -47,6 +47,8 @@ def resolve_config(directory: Path | None) -> Path:
         Faults: there is no triaged.toml in it.
     """
     here = Path()
+    if directory is not None and directory.name == config.FILE:
+        directory = directory.parent
     chosen = directory or (here if (here / config.FILE).exists() else _SYSTEM)
     if not (chosen / config.FILE).exists():
         message = "The file does not exist. Name the configuration with --config DIR, or write one: triaged init DIR"

@@ -115,6 +115,10 @@ def edit(session: Session, vault: Vault, prefix: str, body: str, *, by: str, now
         NotPossible: it is not held any more, or somebody else has claimed it.
     """
     draft = _held(session, prefix, by, now)
+    if not body.strip():
+        raise NotPossible("The text is empty. Write one, or reject the draft.")
+    if "{{" in body:
+        raise NotPossible("The text holds a slot such as {{order.total}}, which nobody fills now. Write the value.")
     old = content.text_of(vault, session.get_one(Revision, (draft.id, draft.revision)))
     draft.revision += 1
     session.add(draft)

@@ -59,6 +59,8 @@ class DraftView:
     run: str
     release: str
     brain: str | None
+    applied: bool
+    """The staged writes stand in the business database."""
     answers: tuple[tuple[str, str], ...]
     """State of each delivery and what the mail server said."""
     reviews: tuple[tuple[datetime, str, str, str], ...]
@@ -75,7 +77,7 @@ def find(session: Session, table: type[Row], prefix: str) -> Row:
     word = {"drafts": "draft", "messages": "message"}.get(str(table.__tablename__), "row")
     identifier = table.__table__.c.id  # type: ignore[attr-defined]  # every table has one; SQLModel does not say so
     rows = (
-        session.exec(select(table).where(identifier.like(prefix.replace("%", "") + "%")).limit(3)).all()
+        session.exec(select(table).where(identifier.startswith(prefix.lower(), autoescape=True)).limit(3)).all()
         if prefix
         else []
     )
@@ -144,6 +146,10 @@ def show_draft(session: Session, vault: Vault, prefix: str) -> DraftView:
         run=run.id,
         release=run.release,
         brain=run.brain,
+        applied=session.exec(
+            select(Delivery.id).where(col(Delivery.draft_id) == draft.id, col(Delivery.applied))
+        ).first()
+        is not None,
         answers=_answers(session, vault, draft),
         reviews=_reviews(session, vault, draft),
     )

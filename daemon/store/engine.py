@@ -90,8 +90,12 @@ def opened(config: Config) -> Store:
     url = config.url(config.store.url)
     path = sqlite_path(url)
     if path is not None and not path.exists():
-        raise StoreUnusable(f"The store {path} does not exist. Run `triaged db upgrade --config {config.directory}`.")
+        raise StoreUnusable(_absent(config, path))
     return Store(url, master_key=master_key_path(config), keys_url=keys_url(config))
+
+
+def _absent(config: Config, path: Path) -> str:
+    return f"The store {path} does not exist. Run `triaged db upgrade --config {config.directory}`."
 
 
 def prepared(config: Config) -> Store:
@@ -176,6 +180,8 @@ def exclusive(config: Config) -> Iterator[None]:
     if path is None:
         yield
         return
+    if not path.exists():
+        raise StoreUnusable(_absent(config, path))
     with _lock_file(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

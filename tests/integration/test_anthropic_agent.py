@@ -77,7 +77,7 @@ def final(**changed: Any) -> dict[str, Any]:
 
 def wired(api: MessagesApi, **brain: Any) -> Wired:
     settings = BrainConfig(provider="anthropic", base_url=api.url, timeout="5s", **brain)
-    config = Config.model_construct(store=StoreConfig(url="sqlite://"), mailbox={}, brain=settings)
+    config = Config.model_construct(store=StoreConfig(url="sqlite:///triaged.db"), mailbox={}, brain=settings)
     return wire(config, key=b"k" * 16, environ={})
 
 

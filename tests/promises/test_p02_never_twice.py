@@ -87,7 +87,7 @@ class Floor:
     def __init__(self, desk: Desk, sink: Sink) -> None:
         self.desk, self.sink, self.shop, self.copies = desk, sink, Shop(), Sent()
         self.config = Config(
-            store=StoreConfig(url="sqlite://"),
+            store=StoreConfig(url="sqlite:///triaged.db"),
             mailbox={
                 "support": MailboxConfig(kind="lmtp", listen="127.0.0.1:0", address="support@shop.example", mode="live")
             },

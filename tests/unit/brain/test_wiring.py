@@ -15,7 +15,7 @@ from handlers.contract import BrainFailed
 
 def wired(environ: dict[str, str] | None = None, **brain: Any) -> Wired:
     config = Config.model_construct(
-        store=StoreConfig(url="sqlite://"), mailbox={}, brain=BrainConfig(provider="anthropic", **brain)
+        store=StoreConfig(url="sqlite:///triaged.db"), mailbox={}, brain=BrainConfig(provider="anthropic", **brain)
     )
     return wire(config, key=b"k" * 16, environ=environ or {})
 

@@ -1,0 +1,155 @@
+"""The commands with which people look and decide, on a store that a daemon left behind."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.cli import invoke
+from daemon.store.queue import Queue
+from daemon.store.tables import Delivery, Draft
+from tests.e2e.house import House
+from tests.fixtures.mails import Desk, incoming
+from tests.fixtures.store import open_at
+
+pytestmark = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
+class Shell:
+    """Runs commands on one configuration."""
+
+    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory, self.capsys = directory, capsys
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        self.capsys.readouterr()
+        assert invoke([*words, "--config", str(self.directory)]) == code, self.capsys.readouterr()
+        said = self.capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+
+@pytest.fixture
+def shell(tmp_path: Path, store_url: str, capsys: pytest.CaptureFixture[str]) -> Shell:
+    House(directory=tmp_path, store_url=store_url, lmtp=0).build(smtp=9, model="http://127.0.0.1:9")
+    return Shell(tmp_path, capsys)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, store_url: str, shell: Shell) -> Iterator[Desk]:
+    store = open_at(store_url, tmp_path)
+    queue = Queue(store)
+    yield Desk(store=store, queue=queue)
+    queue.close()
+    store.close()
+
+
+def test_a_held_draft_is_listed_shown_edited_and_approved(desk: Desk, shell: Shell, tmp_path: Path) -> None:
+    draft = desk.draft()
+    assert [each["id"] for each in json.loads(shell("drafts", "list", "--json"))] == [draft]
+    shown = shell("drafts", "show", draft[:5])
+    for word in ("category-not-automatic", "Where is order 1042?", "It has been shipped.", f"approve {draft} --config"):
+        assert word in shown
+    text = tmp_path / "new.txt"
+    text.write_text("It left on Monday.")
+    assert "revision 2" in shell("drafts", "edit", draft, "--file", str(text))
+    assert "as soon as `triaged run` starts" in shell("drafts", "approve", draft)
+    assert [row.revision for row in desk.rows(Delivery)] == [2]
+    assert "can't be decided any more" in shell("drafts", "approve", draft, code=1)
+    assert "It left on Monday." in shell("drafts", "show", draft)
+
+
+@pytest.mark.parametrize("prefix", ["_", "%", "", "nothing"])
+def test_an_id_is_never_guessed(desk: Desk, shell: Shell, prefix: str) -> None:
+    draft = desk.draft()
+    assert "There is no draft" in shell("drafts", "approve", prefix + draft[1:] if prefix else "", code=1)
+    assert desk.rows(Draft)[0].state == "held"
+
+
+@pytest.mark.parametrize(("text", "word"), [("  \n", "empty"), ("It costs {{order.total}}.", "slot")])
+def test_a_text_that_must_not_leave_is_refused_when_it_is_written(
+    desk: Desk, shell: Shell, tmp_path: Path, text: str, word: str
+) -> None:
+    draft = desk.draft()
+    file = tmp_path / "new.txt"
+    file.write_text(text)
+    assert word in shell("drafts", "edit", draft, "--file", str(file), code=1)
+
+
+@pytest.mark.parametrize("file", ["absent.txt", "binary.txt"])
+def test_a_file_that_is_no_text_is_told(desk: Desk, shell: Shell, tmp_path: Path, file: str) -> None:
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    assert "can't be read" in shell("drafts", "edit", desk.draft(), "--file", str(tmp_path / file), code=1)
+
+
+def test_a_rejection_is_kept_with_its_reason(desk: Desk, shell: Shell) -> None:
+    draft = desk.draft()
+    shell("drafts", "reject", draft, "--reason", "not ours")
+    assert "not ours" in shell("drafts", "show", draft)
+    assert json.loads(shell("messages", "list", "--outcome", "rejected", "--json"))[0]["draft"] == draft
+
+
+def test_a_draft_is_sent_back(desk: Desk, shell: Shell) -> None:
+    shell("drafts", "redraft", desk.draft(), "--hint", "be brief")
+    assert json.loads(shell("drafts", "list", "--json")) == []
+    shell("drafts", "list", "--all")
+
+
+def test_a_hint_that_nobody_can_follow_costs_no_draft(desk: Desk, shell: Shell, tmp_path: Path) -> None:
+    draft = desk.draft()
+    config = tmp_path / "triaged.toml"
+    config.write_text(config.read_text().replace('provider = "anthropic"', 'provider = "embedded"'))
+    assert "can't follow a hint" in shell("drafts", "redraft", draft, "--hint", "be brief", code=1)
+    assert desk.rows(Draft)[0].state == "held"
+
+
+def test_ignored_mail_is_seen_and_taken_up(desk: Desk, shell: Shell) -> None:
+    message = desk.take(incoming(ignored="bulk")).message
+    assert json.loads(shell("messages", "list", "--outcome", "ignored", "--json"))[0]["reason"] == "bulk"
+    assert "--as-human-mail" in shell("messages", "retry", message, code=1)
+    shell("messages", "retry", message, "--as-human-mail")
+    assert "retried" in shell("messages", "explain", message)
+    assert "Where is order 1042?" in shell("messages", "show", message)
+    assert "From: ana@example.com" in shell("messages", "show", message, "--raw")
+    assert "Known" in shell("messages", "list", "--outcome", "lost", code=1)
+
+
+def test_each_pause_names_the_command_that_ends_it(desk: Desk, shell: Shell) -> None:
+    assert "triaged resume --mailbox support --config" in shell("pause", "--mailbox", "support", "--reason", "look")
+    shell("pause")
+    assert "pause:mailbox:support" in shell("status")
+    said = shell("resume")
+    assert "Resumed everything" in said
+    assert "Still paused: mailbox support. To take it up again: triaged resume --mailbox support" in said
+    assert "Resumed mailbox support" in shell("resume", "--mailbox", "support")
+    assert "Was not paused" in shell("resume")
+    assert "not both" in shell("pause", "--mailbox", "support", "--handler", "desk", code=1)
+    assert "Did you mean `support`" in shell("pause", "--mailbox", "suport", code=1)
+
+
+def test_status_counts(desk: Desk, shell: Shell) -> None:
+    desk.draft()
+    assert json.loads(shell("status", "--json"))["held"] == {"category-not-automatic": 1}
+    assert "held        1" in shell("status")
+
+
+def test_the_configuration_may_be_named_by_its_file(desk: Desk, shell: Shell) -> None:
+    desk.draft()
+    shell.directory /= "triaged.toml"
+    assert len(json.loads(shell("drafts", "list", "--json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ('listen = "127.0.0.1:0"', 'listen = "foo"', "is no address"),
+        ('listen = "127.0.0.1:0"', 'listen = "127.0.0.1:99999"', "is no address"),
+        ('url = "sqlite:///shop.db"', 'url = "mysql://shop"', "no database we know"),
+        ('keys_url = "sqlite:///keys.db"', 'keys_url = "hello"', "no store we know"),
+    ],
+)
+def test_check_tells_what_run_would_refuse(shell: Shell, old: str, new: str, word: str) -> None:
+    config = shell.directory / "triaged.toml"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new))
+    assert word in shell("check", code=1)
