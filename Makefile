@@ -22,7 +22,7 @@ demo: .venv/.runtime ## the whole path of a mail on a sample shop; nothing to co
 
 test: .venv/.dev ## all tests, with real Dovecot and PostgreSQL servers (ARGS="-k lmtp")
 	@.ci/debian dovecot-imapd /usr/sbin/dovecot dovecot-lmtpd /usr/lib/dovecot/lmtp postgresql '/usr/lib/postgresql/*/bin/initdb'
-	@$(BIN)/pytest -q -n auto --maxprocesses=4 -m "not long and not real_model" $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist worksteal -m "not long and not real_model" $(ARGS)
 
 check: .venv/.dev ## ruff, mypy and the import contracts; silent when all is well
 	@$(BIN)/ruff check --quiet .

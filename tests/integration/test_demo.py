@@ -1,7 +1,6 @@
 """The demo: for fifty seeds each sample mail ends as its name says, and a reply's facts are those of the database."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -17,19 +16,6 @@ from daemon.inbound.screen import Screened, screen
 from daemon.rehearse import Rehearsal, _Forgetful
 from tools.samples import mails, shop
 from tools.samples.mails import SampleMail
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all, so that the embedded brain learns once."""
-    shared = tmp_path_factory.getbasetemp().parent / "cache"
-    shared.mkdir(exist_ok=True)
-    return shared
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 def turns(samples: list[tuple[SampleMail, Screened]]) -> Iterator[list[tuple[SampleMail, Screened]]]:
@@ -87,13 +73,12 @@ def _screened(rehearsal: Rehearsal, sample: SampleMail) -> Screened:
     return screen(arrival, rehearsal._config(), id="rehearsal")
 
 
-def test_the_whole_demo_ends_well_and_can_be_reviewed_afterwards(tmp_path: Path, cache: Path) -> None:
+def test_the_whole_demo_ends_well_and_can_be_reviewed_afterwards(tmp_path: Path) -> None:
     where = tmp_path / "demo"
-    environ = {**os.environ, "XDG_CACHE_HOME": str(cache)}
 
     def triaged(*arguments: str) -> str:
         command = [str(Path(sys.executable).with_name("triaged")), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=environ, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -276,7 +276,7 @@ async def test_a_port_in_use_is_told_with_what_to_do(listen: Open) -> None:
         await listen(listen=f"127.0.0.1:{first.port}")
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1:2424", "127.0.0.1:99999", "nonsense", "unix:/nowhere/at/all"])
+@pytest.mark.parametrize("address", ["192.0.2.1:2424", "unix:/nowhere/at/all"])
 async def test_an_address_that_is_not_ours_is_told(listen: Open, address: str) -> None:
     with pytest.raises(Unreachable, match="change `listen`"):
         await listen(listen=address)
