@@ -6,7 +6,6 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from daemon.brain.choice import Chosen, choose
 from daemon.config import Config, MailboxConfig, secret
 from daemon.consider import Mind
 from daemon.gate.case import Past
-from daemon.inbound.arrival import Arrival, Position, Receipt
+from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.imap import Reader
 from daemon.inbound.lmtp import Listener
 from daemon.inbound.maildir import Watcher
@@ -37,6 +36,7 @@ from daemon.store import ingest, limits, past, schema, stock, switches, versions
 from daemon.store.delivering import Job
 from daemon.store.engine import exclusive, opened
 from daemon.store.limits import Charge
+from daemon.store.position import Position
 from daemon.store.queue import Engine, Queue
 from daemon.store.turns import Claimed
 from handlers.contract import Message
@@ -228,8 +228,8 @@ class Daemon:
         return await self.store.read(lambda session: ingest.cursor(session, mailbox, folder))
 
     async def _begin(self, mailbox: str, position: Position) -> None:
-        now, start = self._clock(), ingest.Position(**asdict(position))
-        await self.store.write(lambda session: ingest.start_cursor(session, mailbox, start, now=now))
+        now = self._clock()
+        await self.store.write(lambda session: ingest.start_cursor(session, mailbox, position, now=now))
 
     def _submission(self) -> Submission:
         smtp = self.config.smtp
@@ -261,7 +261,7 @@ class Daemon:
             return
         ids = [message.id for message in claimed.messages]
         for position in await self.store.read(lambda session: past.positions(session, ids)):
-            await door.mark(Position(**asdict(position)), move_to=route.move)
+            await door.mark(position, move_to=route.move)
 
     async def _remember_release(self, release: Release) -> None:
         now = self._clock()

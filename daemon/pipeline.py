@@ -81,7 +81,7 @@ async def receive(parts: Parts, arrival: Arrival) -> Receipt:
         base_subject=screened.base_subject,
         ignored=screened.automatic.value if screened.automatic else None,
         detail=screened.detail,
-        position=ingest.Position(**asdict(arrival.position)) if arrival.position else None,
+        position=arrival.position,
     )
     now, debounce = parts.clock(), parts.mind().release.config.limits.debounce
     vault, queue = parts.store.vault, parts.queue

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon.store.position import Position
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
@@ -12,16 +14,6 @@ class Envelope:
     mail_from: str | None = None
     """Empty for the null reverse-path `<>`; None: unknown."""
     rcpt_to: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where an IMAP mail stands; committed with the mail in one transaction (promise P1)."""
-
-    folder: str
-    uidvalidity: int
-    uid: int
-    modseq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 
 from daemon.config import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
-from daemon.inbound.arrival import Arrival, Position, Receive
+from daemon.inbound.arrival import Arrival, Receive
+from daemon.store.position import Position
 from tools.errors import Transient, TriagedError
 
 log = structlog.get_logger()

@@ -7,20 +7,11 @@ from sqlmodel import Session, col, select
 
 from daemon.store import conversations, records
 from daemon.store.codec import encode
+from daemon.store.position import Position
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
 from daemon.store.tables import Cursor, Mail, Person, Raw
 from handlers.contract import Message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where an IMAP mail stands."""
-
-    folder: str
-    uidvalidity: int
-    uid: int
-    modseq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, func, select
 
-from daemon.store.ingest import Position
+from daemon.store.position import Position
 from daemon.store.seal import Vault
 from daemon.store.tables import Delivery, Draft, Mail, Person
 

@@ -17,8 +17,9 @@ from imapclient import IMAPClient
 from daemon.config import MailboxConfig
 from daemon.errors import StoreBusy, Unreachable
 from daemon.inbound import imap
-from daemon.inbound.arrival import Arrival, Position, Receipt
+from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.imap import Reader
+from daemon.store.position import Position
 from tests.fixtures.dovecot import PASSWORD, Dovecot
 
 

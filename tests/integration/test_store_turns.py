@@ -8,7 +8,7 @@ from daemon.errors import Stopped
 from daemon.review import decide
 from daemon.store import ingest, stock, turns
 from daemon.store.engine import Store
-from daemon.store.ingest import Position
+from daemon.store.position import Position
 from daemon.store.queue import Queue
 from daemon.store.tables import Conversation, Delivery, Draft, Mail, Raw, TurnRow
 from handlers.contract import Reply, Turn, Usage
