@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from imapclient import IMAPClient
 
 from daemon.brain.choice import Chosen
 from daemon.inbound.lmtp import Listener
@@ -15,6 +16,7 @@ from daemon.main import Daemon
 from daemon.outbound.sink import Sink
 from handlers.contract import BrainBusy, BrainFailed, Reply, Request, ToolCall
 from tests.e2e.house import Fate, House
+from tests.fixtures.dovecot import PASSWORD, Dovecot
 from tools.located import Faults
 
 Answer = Callable[[Request], Reply]
@@ -202,3 +204,30 @@ async def test_a_reload_that_needs_a_restart_says_so(office: Office) -> None:
         office.house.change("triaged.toml", 'mode = "live"', 'mode = "shadow"')
         with pytest.raises(Faults, match="restart"):
             await office.daemon.reload()
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_mail_of_an_imap_mailbox_is_answered_and_the_copy_stands_in_sent(
+    office: Office, dovecot: Dovecot, tmp_path: Path
+) -> None:
+    user = dovecot.user()
+    (tmp_path / "imap.password").write_text(PASSWORD)
+    (tmp_path / "imap.password").chmod(0o600)
+    account = f'host = "127.0.0.1"\nport = {dovecot.imap}\ntls = "none"\nuser = "{user}"\npoll = "300ms"\nsince = "all"'
+    office.house.change("triaged.toml", 'kind = "lmtp"', f'kind = "imap"\npassword_file = "imap.password"\n{account}')
+    office.house.change("triaged.toml", 'listen = "127.0.0.1:0"\n', "")
+    letter = office.house.letter("status")
+    with IMAPClient("127.0.0.1", dovecot.imap, ssl=False, timeout=10) as client:
+        client.login(user, PASSWORD)
+        client.append("INBOX", letter.raw)
+        async with office.open():
+            (fate,) = await office.fates()
+            for _ in range(100):
+                if client.select_folder("Sent")[b"EXISTS"]:
+                    break
+                await asyncio.sleep(0.1)
+        (copy,) = client.fetch(client.search(), ["BODY[]"]).values()
+        assert copy[b"BODY[]"] == office.sink.received[0].raw
+        client.select_folder("INBOX")
+        assert b"$Triaged" in client.get_flags([1])[1]
+    assert (fate.outcome, fate.mails) == ("sent", 1)
