@@ -41,7 +41,7 @@ from handlers.contract import BrainBusy, Proposal, Turn
 from tools.errors import Permanent, Transient
 
 log = structlog.get_logger()
-ATTEMPTS = 5
+ATTEMPTS = 20
 """Starts of one run, each after a crash or a restart in the middle of it; then a person answers."""
 SHORTEST, LONGEST = 5.0, 900.0
 """Seconds to wait for a model that can't answer."""
