@@ -69,8 +69,8 @@ class Mind:
     daily: Daily | None
     tools: Executor
     """Threads for tool calls; their deadlines lie in the engines."""
-    past: Callable[[Message, str], Awaitable[Past]]
-    """Message, conversation."""
+    past: Callable[[Message], Awaitable[Past]]
+    """What the store knows of the sender."""
     off: Callable[[str, str | None], Awaitable[str | None]]
     """Mailbox, handler → the switch that keeps its replies from leaving."""
     spent: Callable[[Sequence[Charge]], Awaitable[Sequence[tuple[int, int]]]]
@@ -116,7 +116,7 @@ async def consider(mind: Mind, question: Question) -> Answer:
             max_age=mind.release.config.limits.max_age,
             reply=mind.release.config.reply,
             last_reply=question.last_reply,
-            past=await mind.past(message, question.conversation),
+            past=await mind.past(message),
             write_tools=frozenset(tool.name for tool in mind.release.tools.values() if tool.kind == "write"),
         )
     )

@@ -237,8 +237,7 @@ class Daemon:
         ca_file = self.config.resolve(smtp.ca_file) if smtp.ca_file else None
         return Submission(smtp.model_copy(update={"ca_file": ca_file}), password)
 
-    async def _past(self, message: Message, conversation: str) -> Past:
-        del conversation
+    async def _past(self, message: Message) -> Past:
         vault, address = self.store.vault, message.sender.address
         mails, replies, held, rejected = await self.store.read(lambda session: past.counts(session, vault, address))
         return Past(messages=mails, replies=replies, held=held, rejected=rejected)

@@ -181,7 +181,7 @@ def _empty(file: str, screened: Screened) -> dict[str, Any]:
     }
 
 
-async def _no_past(_: Message, __: str) -> Past:
+async def _no_past(_: Message) -> Past:
     return Past()
 
 
