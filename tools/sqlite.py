@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -31,6 +31,8 @@ _LIMITS = {
 _STEPS = 5_000
 """Virtual machine instructions between two looks at the clock: about 0.1 ms."""
 _LOCK_WAIT = 2.0
+_UNFINISHED = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
+"""A writer was killed in a transaction; who may only read can't undo it (https://sqlite.org/lockingv3.html#hot_journals)."""
 
 
 class SqliteEngine:
@@ -189,6 +191,18 @@ def _look(url: str, mode: Literal["ro", "rw"]) -> None:
 
 
 def _connect(url: str, mode: Literal["ro", "rw"], deadline: Deadline) -> sqlite3.Connection:
+    try:
+        return _connected(url, mode, deadline)
+    except sqlite3.OperationalError as error:
+        if mode == "rw" or error.sqlite_errorcode not in _UNFINISHED:
+            raise
+    # Any program that opens the file for writing undoes it; nothing that was committed changes.
+    with suppress(sqlite3.Error):
+        _look(url, "rw")
+    return _connected(url, mode, deadline)
+
+
+def _connected(url: str, mode: Literal["ro", "rw"], deadline: Deadline) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(_path(url)))}?mode={mode}",
         uri=True,
@@ -204,6 +218,7 @@ def _connect(url: str, mode: Literal["ro", "rw"], deadline: Deadline) -> sqlite3
         connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()
         if mode == "ro":
             connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA schema_version").close()  # the first look at the file
     except sqlite3.Error:
         connection.close()
         raise

@@ -6,6 +6,8 @@ nothing when it is enqueued again, so every id carries an attempt (design, secti
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -26,6 +28,9 @@ changed body can finish what an older one began."""
 POLL = 0.1
 """Seconds between looks at a queue."""
 _AT_ONCE = 500
+_LOOK = 0.01
+_LAST_ROWS = 5.0
+"""Seconds that the engine's own rows may take at a stop."""
 _PRIORITY = {"high": 1, "normal": 10, "low": 20}
 
 Workflow = Callable[..., Awaitable[None]]
@@ -134,14 +139,15 @@ class Engine:
         if store.sqlite:
             config["sys_db_pool_size"] = 1  # more would fight for SQLite's one writer
         self._config = config
-        self._running = 0
+        self._at_work: set[asyncio.Task[Any] | None] = set()
+        self._parked: set[asyncio.Task[Any] | None] = set()
         self._idle = asyncio.Event()
         self._closing = False
 
     async def launch(self, workflows: dict[str, Workflow]) -> None:
         """Register the workflows and start; call it inside the running loop, on which they then run."""
         _quiet()
-        DBOS(config=self._config)
+        self._dbos = DBOS(config=self._config)
         for name, body in workflows.items():
             DBOS.workflow(name=name, max_recovery_attempts=1_000_000)(self._counted(body))
         DBOS.launch()
@@ -150,16 +156,18 @@ class Engine:
 
     def _counted(self, body: Workflow) -> Workflow:
         async def run(*arguments: Any) -> None:
+            task = asyncio.current_task()
             if self._closing:
                 # neither done nor failed: it stays pending, and the next launch takes it up
+                self._parked.add(task)
                 await asyncio.Event().wait()
-            self._running += 1
+            self._at_work.add(task)
             self._idle.clear()
             try:
                 await body(*arguments)
             finally:
-                self._running -= 1
-                if not self._running:
+                self._at_work.discard(task)
+                if not self._at_work:
                     self._idle.set()
 
         return run
@@ -167,11 +175,37 @@ class Engine:
     async def destroy(self, *, drain: float, threads: Executor) -> None:
         """Begin nothing new; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
         self._closing = True
-        if self._running:
+        if self._at_work:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), drain)
         # off the loop: the engine waits for its threads, and they for what they have begun on the loop
-        await asyncio.get_running_loop().run_in_executor(threads, partial(DBOS.destroy, destroy_registry=True))
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(threads, self._stop_dequeuing)
+        await self._settle()
+        await loop.run_in_executor(threads, partial(DBOS.destroy, destroy_registry=True))
+        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each task that is cancelled
+        left = {task for task in self._parked | self._at_work if task is not None}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_LAST_ROWS)
+
+    async def _settle(self) -> None:
+        """Wait for what is on its way to its body, or from it to its last row.
+
+        The engine needs its executor there; to shut that down now would make a failure of it.
+        """
+        until = time.monotonic() + _LAST_ROWS
+        tasks = self._dbos._workflow_tasks  # noqa: SLF001 - the engine has no public list
+        while tasks - self._parked - self._at_work and time.monotonic() < until:  # noqa: ASYNC110 - the engine sets no event
+            await asyncio.sleep(_LOOK)
+
+    def _stop_dequeuing(self) -> None:
+        for event in self._dbos.background_thread_stop_events:
+            event.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("queue-worker-") or "(queue_thread)" in thread.name:
+                thread.join(_LAST_ROWS)
 
     @staticmethod
     def sweep(before: float) -> int:

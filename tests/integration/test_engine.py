@@ -1,11 +1,13 @@
 """The workflow engine behind its one module."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlmodel import Session
 
 from daemon.store.engine import Store
 from daemon.store.queue import TRIAGE, Engine, Queue
@@ -17,7 +19,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-async def until(happened: list[str], number: int) -> None:
+async def until(happened: Sized, number: int) -> None:
     for _ in range(200):
         if len(happened) >= number:
             return
@@ -90,4 +92,31 @@ async def test_a_stop_waits_for_what_runs_and_what_is_left_runs_after_the_next_s
     await until(happened, 5)
     assert happened[-1] == "ended b"
     await engine.destroy(drain=5, threads=threads)
+    queue.close()
+
+
+async def test_a_stop_amid_a_burst_leaves_each_workflow_done_or_to_be_done_and_logs_no_failure(
+    store: Store, threads: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    happened: set[str] = set()
+    numbers = {str(number) for number in range(24)}
+
+    async def quick(conversation: str, number: int) -> None:
+        await asyncio.sleep(0)
+        happened.add(conversation)
+
+    queue = Queue(store)
+
+    def enqueue(session: Session) -> None:
+        for number in numbers:
+            queue.enqueue(session, TRIAGE, f"triage:{number}:1", number, 1)
+
+    store.write_now(enqueue)
+    for enough in (1, len(numbers)):
+        engine = Engine(store, executor="test", in_flight=len(numbers))
+        await engine.launch({TRIAGE: quick})
+        await until(happened, enough)
+        await engine.destroy(drain=5, threads=threads)
+    assert happened == numbers
+    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     queue.close()

@@ -1,5 +1,7 @@
 """What a connection of a tool can't do, on the engine itself: past the parser, with the worst statement."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -255,3 +257,22 @@ def test_a_server_that_does_not_answer_is_one_fault(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(READ.format(statement="SELECT 1 AS it", more=""))
     with pytest.raises(Faults, match="can't be opened"):
         load(tmp_path, {"shop": Database(name="shop", url="postgresql+psycopg://nobody@127.0.0.1:1/x")})
+
+
+def test_a_file_whose_writer_was_killed_in_a_transaction_is_read_as_it_was_before(sqlite_business: Business) -> None:
+    catalogue = sqlite_business.load(READ.format(statement="SELECT count(*) AS it FROM orders", more=""))
+    path = sqlite_business.database.url.removeprefix("sqlite:///")
+    killed = (
+        "import os, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('PRAGMA cache_size = 1')\n"
+        "connection.execute('BEGIN IMMEDIATE')\n"
+        "connection.execute('CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+        "WHERE i < 5000) SELECT i, hex(randomblob(50)) AS it FROM n')\n"
+        "connection.execute('DELETE FROM orders')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    rows = read(catalogue["look"], {}, bound(), catalogue).rows
+    subprocess.run([sys.executable, "-c", killed, path], check=False)
+    assert Path(path + "-journal").stat().st_size > 0
+    assert read(catalogue["look"], {}, bound(), catalogue).rows == rows
