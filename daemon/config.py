@@ -1,29 +1,21 @@
-"""triaged.toml as models: a section is a class, a key is a field, and the field says what it means."""
+"""triaged.toml as models: a table is a class, a key is a field, and the field says what it means."""
 
-import re
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from daemon import secrets
+from daemon.accounts import MailboxConfig, SmtpConfig
 from daemon.duration import Duration
 from daemon.loopback import is_loopback
+from daemon.section import Section
 from tools import located
 from tools.located import Document, Fault, Faults
 
 FILE = "triaged.toml"
-_PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_LISTEN = re.compile(rf"unix:/.+|(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):{_PORT}")
-
-
-class Section(BaseModel):
-    """A table of triaged.toml: unknown keys are refused, values can't change after they were read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StoreConfig(Section):
@@ -63,113 +55,6 @@ class DatabaseConfig(Section):
     password_file: Path | None = Field(
         default=None, description="Password for `url`, and for `write_url` where it has none of its own."
     )
-
-
-class MailboxConfig(Section):
-    """One address that receives mail."""
-
-    kind: Literal["imap", "lmtp", "smtp", "maildir"] = Field(description="How mail comes in.")
-    address: str = Field(description="Our address: From of replies.")
-    aliases: tuple[str, ...] = Field(default=(), description="Further addresses that are us.")
-    mode: Literal["shadow", "live"] = Field(
-        default="shadow", description="`shadow`: drafts only, nothing leaves. `live`: the gate may send."
-    )
-    trust: tuple[str, ...] = Field(
-        default=(),
-        description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty: nobody is verified.",
-    )
-    dkim: Literal["off", "local"] = Field(
-        default="off", description="`local`, to verify signatures ourselves, is not in this version."
-    )
-    own_lists: tuple[str, ...] = Field(
-        default=(), description="List-Ids of our own group addresses: their list fields don't make a mail automatic."
-    )
-    max_size: int = Field(
-        default=25_000_000,
-        ge=10_000,
-        description="Octets; a larger mail is refused (LMTP, SMTP) or held with its first part.",
-    )
-    host: str | None = Field(default=None, description="IMAP server.")
-    port: int = Field(default=993, ge=1, le=65535, description="IMAP port.")
-    tls: Literal["implicit", "starttls", "none"] = Field(default="implicit", description="`none` only to loopback.")
-    ca_file: Path | None = Field(default=None, description="CA certificates to believe instead of the system's.")
-    user: str | None = Field(default=None, description="IMAP login name.")
-    password_file: Path | None = Field(default=None, description="File with the IMAP password.")
-    folder: str = Field(default="INBOX", description="IMAP folder to read.")
-    poll: Duration = Field(default=300.0, description="How often to look, beside IDLE.")
-    drafts: str = Field(default="Drafts", description="IMAP folder for drafts.")
-    sent: str = Field(default="Sent", description="IMAP folder for copies of what was sent.")
-    done: str = Field(
-        default="", description="A folder for finished mail is not in this version: it stays, with `$Triaged`."
-    )
-    since: Literal["now", "all"] | date = Field(
-        default="now", description="First run: only new mail, all mail, or mail since a date."
-    )
-    sent_copy: Literal["append", "server"] = Field(default="append", description="Who puts the copy into Sent.")
-    listen: str | None = Field(default=None, description="LMTP/SMTP: `127.0.0.1:2424` or `unix:/run/triaged/lmtp`.")
-    path: Path | None = Field(default=None, description="Maildir: the folder that holds new/, cur/ and tmp/.")
-
-    @model_validator(mode="after")
-    def _complete(self) -> "MailboxConfig":
-        needed = {
-            "imap": ("host", "user", "password_file"),
-            "lmtp": ("listen",),
-            "smtp": ("listen",),
-            "maildir": ("path",),
-        }
-        missing = [name for name in needed[self.kind] if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f'kind = "{self.kind}" needs {", ".join(f"`{name}`" for name in missing)}')
-        if self.kind == "imap" and self.tls == "none" and not is_loopback(self.host or ""):
-            raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
-        later = [name for name, unset in (("dkim", "off"), ("done", "")) if getattr(self, name) != unset]
-        if later:
-            raise ValueError(f"{', '.join(f'`{name}`' for name in later)} is not in this version. Remove it")
-        if self.listen is not None and not _LISTEN.fullmatch(self.listen):
-            raise ValueError(f"`listen`: {self.listen!r} is no address. Write 127.0.0.1:2424 or unix:/run/triaged/lmtp")
-        if "@" not in self.address:
-            raise ValueError(f"address: {self.address!r} is not a mail address")
-        return self
-
-    @property
-    def addresses(self) -> frozenset[str]:
-        """Every address that is us, lower case."""
-        return frozenset(address.lower() for address in (self.address, *self.aliases))
-
-
-class SmtpConfig(Section):
-    """The submission server that replies leave through."""
-
-    host: str = Field(default="127.0.0.1", description="Submission server.")
-    port: int = Field(default=587, ge=1, le=65535, description="Port.")
-    tls: Literal["implicit", "starttls", "none"] = Field(default="starttls", description="`none` only to loopback.")
-    ca_file: Path | None = Field(default=None, description="CA certificates to believe instead of the system's.")
-    user: str | None = Field(default=None, description="Login name; none: no AUTH.")
-    password_file: Path | None = Field(default=None, description="File with the password.")
-    envelope_from: str | None = Field(
-        default=None, description="MAIL FROM. Default: the mailbox's address; bounces are caught by the screen."
-    )
-    timeout: Duration = Field(default=60.0, description="How long to wait for each answer.")
-    claim: Duration = Field(
-        default=60.0,
-        ge=1,
-        description="Time a worker has from its claim to the final dot; after that the outcome is uncertain.",
-    )
-    retry_for: Duration = Field(
-        default=86400.0,
-        description="How long to go on after 4xx or a server that can't be reached; then the draft is held.",
-    )
-    retry_first: Duration = Field(
-        default=60.0, description="First wait after a 4xx; doubles up to an hour, with jitter."
-    )
-
-    @model_validator(mode="after")
-    def _safe(self) -> "SmtpConfig":
-        if self.tls == "none" and not is_loopback(self.host):
-            raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
-        if self.user and not self.password_file:
-            raise ValueError("`user` needs `password_file`")
-        return self
 
 
 class EmbeddedConfig(Section):
@@ -249,6 +134,14 @@ class LimitConfig(Section):
     tool: str | None = Field(default=None, description="Only writes of this tool; none: every automatic reply.")
 
 
+class BreakerConfig(Section):
+    """When sending turns itself off, until a person says `triaged resume`: something is wrong that no limit knows."""
+
+    replies: int = Field(default=200, ge=1, description="So many automatic replies within ten minutes.")
+    bounces: int = Field(default=10, ge=1, description="So many of our mails came back within an hour.")
+    refusals: int = Field(default=10, ge=1, description="So many of our mails were refused for good within an hour.")
+
+
 class LimitsConfig(Section):
     """Caps that hold whatever a handler says."""
 
@@ -262,6 +155,11 @@ class LimitsConfig(Section):
         default=10, ge=1, description="Automatic replies to one address within three hours."
     )
     replies_per_hour: int = Field(default=500, ge=1, description="Automatic replies in all within an hour.")
+    replies_per_conversation: int = Field(
+        default=5, ge=1, description="Automatic replies in one conversation within a day."
+    )
+    replies_per_mailbox: int = Field(default=300, ge=1, description="Automatic replies of one mailbox within an hour.")
+    breaker: BreakerConfig = Field(default_factory=BreakerConfig, description="When sending turns itself off.")
     in_flight: int = Field(default=64, ge=1, le=1000, description="Mails worked on at the same time.")
     limit: tuple[LimitConfig, ...] = Field(default=(), description="`[[limits.limit]]`: money and count limits.")
 
@@ -278,6 +176,10 @@ class PersonConfig(Section):
 class ReviewConfig(Section):
     """People."""
 
+    drafts_folder: bool = Field(
+        default=False,
+        description="Put held drafts into the mailbox's drafts folder too, so that a person may send them from there.",
+    )
     people: dict[str, PersonConfig] = Field(
         default_factory=dict,
         description="`[review.people.USER]`: OS user to name and rights. Empty: everybody who can open the store.",
@@ -287,6 +189,9 @@ class ReviewConfig(Section):
 class WatchConfig(Section):
     """Seeing inside."""
 
+    metrics: str = Field(
+        default="", description="Where Prometheus may read, on loopback: `127.0.0.1:9464`. Empty: nowhere."
+    )
     log: Literal["json", "console", "journal"] = Field(
         default="console", description="Format of the log on standard error."
     )
@@ -302,6 +207,17 @@ class RetentionConfig(Section):
     workflows: Duration = Field(default=7 * 86400.0, description="Finished entries of the workflow engine.")
 
 
+class IdentityConfig(Section):
+    """Who a verified address is: what the statement finds becomes `:customer`, for tools to use like `:sender`."""
+
+    database: str = Field(description="The business database to ask.")
+    statement: str = Field(
+        description="A query with `:sender` that returns one column, and one row for a customer: "
+        "`SELECT customer_id FROM customers WHERE lower(email) = :sender`."
+    )
+    mailbox: tuple[str, ...] = Field(default=(), description="Mailboxes that it is for; none: all.")
+
+
 class RouteConfig(Section):
     """What happens to mail that no rule takes; stands in rules.toml as `[route]`."""
 
@@ -314,6 +230,7 @@ class Config(Section):
     store: StoreConfig
     database: dict[str, DatabaseConfig] = Field(default_factory=dict, description="Business databases by name.")
     mailbox: dict[str, MailboxConfig] = Field(description="Mailboxes by name; at least one.", min_length=1)
+    identity: dict[str, IdentityConfig] = Field(default_factory=dict, description="Who a verified address is, by name.")
     smtp: SmtpConfig = Field(default_factory=SmtpConfig)
     brain: BrainConfig = Field(default_factory=BrainConfig)
     reply: ReplyConfig = Field(default_factory=ReplyConfig)

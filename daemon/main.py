@@ -14,9 +14,10 @@ from typing import Self
 import structlog
 
 from daemon import release as releases
+from daemon.accounts import MailboxConfig
 from daemon.brain.budget import Daily
 from daemon.brain.choice import Chosen, choose
-from daemon.config import Config, MailboxConfig, secret
+from daemon.config import Config, secret
 from daemon.consider import Mind
 from daemon.gate.case import Past
 from daemon.inbound.arrival import Arrival, Receipt

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from daemon.accounts import MailboxConfig
 from daemon.brain.choice import choose
-from daemon.config import MailboxConfig
 from daemon.consider import Answer, Mind, Question, consider
 from daemon.gate.case import Past
 from daemon.inbound.arrival import Arrival, Envelope

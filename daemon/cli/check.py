@@ -7,8 +7,9 @@ from typing import Any
 import typer
 
 from daemon import release as releases
+from daemon.accounts import MailboxConfig
 from daemon.cli.output import ConfigOption, JsonOption, emit, resolve_config, say
-from daemon.config import Config, MailboxConfig
+from daemon.config import Config
 from daemon.release import Release
 from tools.located import Faults
 

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     LOOKALIKE = "look-alike-domain"
     OLD_MAIL = "old-mail"
     RATE_CAP = "rate-cap"
+    CONTACT_FORM = "contact-form"
     # route
     NO_RULE = "no-rule"
     RULE_HOLD = "rule-hold"
@@ -82,6 +83,7 @@ class Reason(StrEnum):
     REFUSED_BY_SERVER = "refused-by-server"
     SERVER_UNAVAILABLE = "server-unavailable"
     DELIVERY_UNCERTAIN = "delivery-uncertain"
+    BOUNCED = "bounced"
     APPLIED_NOT_SENT = "applied-not-sent"
     RESTORED = "restored"
 

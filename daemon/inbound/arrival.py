@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from daemon.store.position import Position
 
@@ -40,6 +41,21 @@ class Receipt:
     duplicate: bool = False
     outcome: str | None = None
     """`ignored` when the screen ended it, else None."""
+
+
+class DoorState(StrEnum):
+    """What a reader or listener is doing; the text is what the store keeps: never rename one."""
+
+    STARTING = "starting"
+    CONNECTING = "connecting"
+    READING = "reading"
+    WAITING = "waiting for mail"
+    STORE_AWAY = "waiting for the store"
+    UNREACHABLE = "unreachable"
+    LOGIN_REFUSED = "login refused"
+    TLS_REFUSED = "certificate refused"
+    FAILING = "failing"
+    STOPPED = "stopped"
 
 
 Receive = Callable[[Arrival], Awaitable[Receipt]]

@@ -21,7 +21,7 @@ import structlog
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
-from daemon.config import MailboxConfig
+from daemon.accounts import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
 from daemon.inbound.arrival import Arrival, Receive
 from daemon.store.position import Position

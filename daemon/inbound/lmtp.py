@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Envelope as Given
 from aiosmtpd.smtp import Session as Client
 
-from daemon.config import MailboxConfig
+from daemon.accounts import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
 from daemon.inbound import loops
 from daemon.inbound.address import normalise

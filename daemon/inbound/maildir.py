@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from daemon.config import MailboxConfig
+from daemon.accounts import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
 from daemon.inbound.arrival import Arrival, Receive
 from tools.errors import Transient

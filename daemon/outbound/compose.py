@@ -17,7 +17,8 @@ from email.utils import format_datetime, formataddr
 import idna
 
 from daemon import marks
-from daemon.config import MailboxConfig, ReplyConfig
+from daemon.accounts import MailboxConfig
+from daemon.config import ReplyConfig
 from daemon.outbound import html, wording
 from handlers.contract import Message
 from tools.errors import Permanent

@@ -193,9 +193,7 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     until = now + timedelta(seconds=claim)
     try:
         result = await parts.store.write(
-            lambda session: delivering.claim_send(
-                session, job, boot_deadline=deadline, until=until, oldest=oldest(parts, job), now=now
-            )
+            lambda session: delivering.claim_send(session, job, until=until, oldest=oldest(parts, job), now=now)
         )
     except BaseException:
         await opened.abandon()

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from daemon.config import SmtpConfig
+from daemon.accounts import SmtpConfig
 from daemon.errors import Refused4xx, Refused5xx, Uncertain, Unreachable
 from daemon.loopback import is_loopback
 from tools.errors import Permanent, TriagedError

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from daemon.config import RouteConfig, Section
+from daemon.config import RouteConfig
+from daemon.section import Section
 
 FILE = "rules.toml"
 

@@ -178,16 +178,13 @@ def not_applied(session: Session, vault: Vault, job: Job, reason: str, detail: s
     _hold(session, job, reason, now)
 
 
-def claim_send(
-    session: Session, job: Job, *, boot_deadline: float, until: datetime, oldest: datetime | None, now: datetime
-) -> str | Halt:
+def claim_send(session: Session, job: Job, *, until: datetime, oldest: datetime | None, now: datetime) -> str | Halt:
     """T4: after RCPT was accepted and before DATA; from here on nobody can know whether the mail left.
 
     Args:
         session: writes.
         job: in state `ready`, or `approved` when nothing is to be written.
-        boot_deadline: CLOCK_BOOTTIME, seconds, by which the final dot must have been sent.
-        until: the same as wall clock, for whoever takes over.
+        until: when the final dot must have been sent; the worker itself goes by its boot clock.
         oldest: mail received before is not answered by itself; None: whatever its age.
         now: when.
 
@@ -201,9 +198,7 @@ def claim_send(
     token = new_id()
     try:
         with session.begin_nested():
-            _step(
-                session, job, job.state, token=token, state="sending", claimed_boot=boot_deadline, claimed_until=until
-            )
+            _step(session, job, job.state, token=token, state="sending", claimed_until=until)
     except sa.exc.IntegrityError:
         return Halt(kind="hold", reason="stale-draft", detail=_ANSWERED)
     _draft(session, job, state="delivering")

@@ -8,11 +8,12 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import daemon.store.tables  # noqa: F401 - fills the metadata
 import migrations
 from daemon.errors import SchemaMismatch
+from daemon.store.columns import Table
 from daemon.store.engine import Store, told
 from daemon.store.queue import migrate as migrate_queue
-from daemon.store.tables import Table
 
 
 def _alembic(connection: sa.Connection | None = None) -> AlembicConfig:

@@ -1,58 +1,15 @@
 """The store's tables; sealed columns are bytes and never stand in a WHERE (design: sealed data)."""
 
-from datetime import UTC, datetime
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import ClassVar
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, Index, Integer, LargeBinary, MetaData, TypeDecorator, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
+from sqlmodel import Field
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
+from daemon.store.columns import Table, instant, sealed
 
 _ANSWERED = text("state IN ('ready', 'sending', 'sent', 'uncertain', 'done') AND NOT resend")
 """The states in which an answer to a message is out or may be: one row only (promise P2)."""
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment: aware UTC in Python, without zone in the store, the same on both engines."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert to UTC; a naive time is a mistake of ours."""
-        del dialect
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime can't be stored")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
-        del dialect
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-def instant(*, nullable: bool = False, index: bool = False) -> Any:
-    """A column with a moment."""
-    return Field(default=None, sa_column=Column(Instant(), nullable=nullable, index=index))
-
-
-def sealed(*, nullable: bool = False) -> Any:
-    """A column whose bytes only `daemon.store.seal` can read."""
-    return Field(default=None, sa_column=Column(LargeBinary(), nullable=nullable))
-
-
-class Table(SQLModel):
-    """Our metadata, with constraint names that both engines share."""
-
-    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
 
 
 class Person(Table, table=True):
@@ -117,6 +74,10 @@ class Mail(Table, table=True):
     size: int
     received_at: datetime = instant(index=True)
     decided_at: datetime | None = instant(nullable=True)
+    filed: str | None = Field(default=None)
+    """What its mailbox shows of it: `seen`, `held` or `done`, as keywords or by the folder it lies in."""
+    about_draft_id: str | None = Field(default=None, index=True)
+    """The draft whose reply this mail, a delivery status notification, tells about."""
     content: bytes = sealed()
     """The parsed message as JSON."""
     note: bytes | None = sealed(nullable=True)
@@ -152,6 +113,21 @@ class Cursor(Table, table=True):
     modseq: int | None = Field(default=None, sa_column=Column(BigInteger(), nullable=True))
     epoch: int = 0
     updated_at: datetime = instant()
+
+
+class DoorRow(Table, table=True):
+    """What the reader or listener of a mailbox is doing, for `triaged status`."""
+
+    __tablename__: ClassVar[str] = "doors"
+    mailbox: str = Field(primary_key=True)
+    state: str
+    """One of `daemon.inbound.arrival.DoorState`."""
+    failures: int = 0
+    """Failures in a row."""
+    since: datetime = instant()
+    seen_at: datetime = instant()
+    """When the daemon last said so: long ago, and nobody runs."""
+    detail: bytes | None = sealed(nullable=True)
 
 
 class Run(Table, table=True):
@@ -238,6 +214,8 @@ class Draft(Table, table=True):
     currency: str | None = Field(default=None)
     created_at: datetime = instant(index=True)
     decided_at: datetime | None = instant(nullable=True)
+    placed: str | None = Field(default=None)
+    """Where it lies in the mailbox's drafts folder: `revision:uidvalidity:uid`."""
     content: bytes = sealed()
     """The proposal without its text, calls and writes."""
 
@@ -330,8 +308,6 @@ class Delivery(Table, table=True):
     reserved_at: datetime | None = instant(nullable=True)
     """When that was spent; None: not, or given back."""
     sent_message_id_mac: str
-    claimed_boot: float = 0.0
-    """CLOCK_BOOTTIME by which the worker must have sent the final dot, seconds."""
     claimed_until: datetime | None = instant(nullable=True)
     failing_since: datetime | None = instant(nullable=True)
     """When it was first refused for now; the operator's patience counts from there."""
@@ -340,6 +316,8 @@ class Delivery(Table, table=True):
     created_at: datetime = instant()
     answer: bytes | None = sealed(nullable=True)
     """What the mail server said last."""
+    composed: bytes | None = sealed(nullable=True)
+    """The mail as it was given to the server, from the moment that nobody can know whether it left."""
 
 
 class LimitRow(Table, table=True):

@@ -61,7 +61,6 @@ def upgrade() -> None:
         sa.Column("reserved", sa.String(), nullable=False),
         sa.Column("reserved_at", sa.DateTime(), nullable=True),
         sa.Column("sent_message_id_mac", sa.String(), nullable=False),
-        sa.Column("claimed_boot", sa.Float(), nullable=False),
         sa.Column("claimed_until", sa.DateTime(), nullable=True),
         sa.Column("failing_since", sa.DateTime(), nullable=True),
         sa.Column("next_try", sa.DateTime(), nullable=True),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from imapclient import IMAPClient
 
-from daemon.config import MailboxConfig
+from daemon.accounts import MailboxConfig
 from daemon.errors import StoreBusy, Unreachable
 from daemon.inbound import imap
 from daemon.inbound.arrival import Arrival, Receipt

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.config import MailboxConfig
+from daemon.accounts import MailboxConfig
 from daemon.errors import StoreBusy, StoreUnusable, Unreachable
 from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.lmtp import Listener

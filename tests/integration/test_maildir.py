@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon.config import MailboxConfig
+from daemon.accounts import MailboxConfig
 from daemon.errors import StoreBusy, Unreachable
 from daemon.inbound import maildir
 from daemon.inbound.arrival import Arrival, Receipt

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.config import Config, MailboxConfig, PersonConfig, ReviewConfig, StoreConfig
+from daemon.accounts import MailboxConfig
+from daemon.config import Config, PersonConfig, ReviewConfig, StoreConfig
 from daemon.errors import Ambiguous, NotFound, NotPossible
 from daemon.review import counts, decide, mails, paused, view
 from daemon.store import switches

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.config import SmtpConfig
+from daemon.accounts import SmtpConfig
 from daemon.errors import Refused4xx, Refused5xx, Uncertain, Unreachable
 from daemon.outbound.sink import Phase, Sink
 from daemon.outbound.smtp import Submission

@@ -7,8 +7,8 @@ from alembic.runtime.migration import MigrationContext
 
 from daemon.errors import SchemaMismatch
 from daemon.store import schema
+from daemon.store.columns import Table
 from daemon.store.engine import Store
-from daemon.store.tables import Table
 
 
 def test_migrations_make_exactly_the_tables_that_the_code_declares(store: Store) -> None:

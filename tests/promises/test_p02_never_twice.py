@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from daemon.config import Config, MailboxConfig, SmtpConfig, StoreConfig
+from daemon.accounts import MailboxConfig, SmtpConfig
+from daemon.config import Config, StoreConfig
 from daemon.errors import NotPossible
 from daemon.outbound.deliver import Outbound, deliver
 from daemon.outbound.sink import Sink

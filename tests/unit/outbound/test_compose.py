@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import marks
-from daemon.config import MailboxConfig, ReplyConfig
+from daemon.accounts import MailboxConfig
+from daemon.config import ReplyConfig
 from daemon.outbound.compose import Composed, Unaddressable, address, compose
 from handlers.contract import Message, Sender
 

@@ -17,8 +17,9 @@ def test_the_written_file_is_what_was_asked_for_and_nothing_else() -> None:
     assert tomllib.loads(commented(MAILBOX)) == {
         "store": {"url": "sqlite:///x"},
         "mailbox": {"a": MAILBOX["mailbox", "a"]},
-        **{name: {} for name in ("smtp", "reply", "limits", "review", "watch", "retention")},
+        **{name: {} for name in ("smtp", "reply", "review", "watch", "retention")},
         "brain": {"embedded": {}},
+        "limits": {"breaker": {}},
     }
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config, MailboxConfig, StoreConfig
+from daemon.accounts import MailboxConfig
+from daemon.config import Config, StoreConfig
 from daemon.errors import StoreUnusable
 from daemon.store import engine, schema
 

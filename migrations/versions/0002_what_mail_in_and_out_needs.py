@@ -1,0 +1,51 @@
+"""What mail in and out needs.
+
+Revision ID: 0002
+Revises: 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "doors",
+        sa.Column("mailbox", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(), nullable=False),
+        sa.Column("detail", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("mailbox", name=op.f("pk_doors")),
+    )
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("composed", sa.LargeBinary(), nullable=True))
+
+    with op.batch_alter_table("drafts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("placed", sa.String(), nullable=True))
+
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("filed", sa.String(), nullable=True))
+        batch_op.add_column(sa.Column("about_draft_id", sa.String(), nullable=True))
+        batch_op.create_index(batch_op.f("ix_messages_about_draft_id"), ["about_draft_id"], unique=False)
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_messages_about_draft_id"))
+        batch_op.drop_column("about_draft_id")
+        batch_op.drop_column("filed")
+
+    with op.batch_alter_table("drafts", schema=None) as batch_op:
+        batch_op.drop_column("placed")
+
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_column("composed")
+
+    op.drop_table("doors")
