@@ -1,8 +1,19 @@
-"""Where a secret's file is, and what keeps it from being used."""
+"""Where a secret's file is, what keeps it from being used, and what is logged in with."""
 
 import os
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a login is proven with; it is never shown."""
+
+    secret: str = field(repr=False)
+    kind: Literal["password", "token"] = "password"
+    """`token`: an OAuth 2.0 access token (SASL XOAUTH2, or OAUTHBEARER of RFC 7628)."""
 
 
 def locate(directory: Path, path: Path) -> Path:
