@@ -8,6 +8,8 @@ from sqlmodel import Field
 
 from daemon.store.columns import Table, instant, sealed
 
+_PLACED = text("folder IS NOT NULL")
+"""The mails that lie in a mailbox whose marks and folders we can set."""
 _ANSWERED = text("state IN ('ready', 'sending', 'sent', 'uncertain', 'done') AND NOT resend")
 """The states in which an answer to a message is out or may be: one row only (promise P2)."""
 
@@ -47,6 +49,15 @@ class Mail(Table, table=True):
     __table_args__ = (
         Index("uq_messages_digest", "mailbox", "digest_mac", unique=True),
         Index("ix_messages_position", "mailbox", "folder", "uid"),
+        Index(
+            "ix_messages_filed",
+            "mailbox",
+            "filed",
+            "state",
+            "outcome",
+            sqlite_where=_PLACED,
+            postgresql_where=_PLACED,
+        ),
     )
     id: str = Field(primary_key=True)
     conversation_id: str | None = Field(default=None, index=True)
@@ -69,13 +80,18 @@ class Mail(Table, table=True):
     message_id_mac: str | None = Field(default=None, index=True)
     digest_mac: str
     folder: str | None = Field(default=None)
+    """Where it lies: an IMAP folder, or `cur` of a Maildir; None: nowhere that we know of."""
+    file: str | None = Field(default=None)
+    """The unique name of its file in a Maildir (maildir(5))."""
     uidvalidity: int | None = Field(default=None, sa_column=Column(BigInteger(), nullable=True))
     uid: int | None = Field(default=None, sa_column=Column(BigInteger(), nullable=True))
     size: int
     received_at: datetime = instant(index=True)
     decided_at: datetime | None = instant(nullable=True)
     filed: str | None = Field(default=None)
-    """What its mailbox shows of it: `seen`, `held` or `done`, as keywords or by the folder it lies in."""
+    """What its mailbox shows of it: one of `daemon.store.filing.Shown`; None: nothing yet, or it has to be done anew."""
+    move_to: str | None = Field(default=None)
+    """The folder that a rule of the operator names."""
     about_draft_id: str | None = Field(default=None, index=True)
     """The draft whose reply this mail, a delivery status notification, tells about."""
     content: bytes = sealed()

@@ -32,14 +32,26 @@ def upgrade() -> None:
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("filed", sa.String(), nullable=True))
+        batch_op.add_column(sa.Column("move_to", sa.String(), nullable=True))
+        batch_op.add_column(sa.Column("file", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("about_draft_id", sa.String(), nullable=True))
         batch_op.create_index(batch_op.f("ix_messages_about_draft_id"), ["about_draft_id"], unique=False)
+        batch_op.create_index(
+            "ix_messages_filed",
+            ["mailbox", "filed", "state", "outcome"],
+            unique=False,
+            sqlite_where=sa.text("folder IS NOT NULL"),
+            postgresql_where=sa.text("folder IS NOT NULL"),
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.drop_index("ix_messages_filed")
         batch_op.drop_index(batch_op.f("ix_messages_about_draft_id"))
         batch_op.drop_column("about_draft_id")
+        batch_op.drop_column("file")
+        batch_op.drop_column("move_to")
         batch_op.drop_column("filed")
 
     with op.batch_alter_table("drafts", schema=None) as batch_op:
