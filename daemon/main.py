@@ -34,8 +34,8 @@ from daemon.release import Release
 from daemon.review.counts import tokens_since
 from daemon.route.rules import Route
 from daemon.store import ingest, limits, past, schema, stock, switches, versions
-from daemon.store.delivering import Job
 from daemon.store.engine import exclusive, opened
+from daemon.store.job import Job
 from daemon.store.limits import Charge
 from daemon.store.position import Position
 from daemon.store.queue import Engine, Queue

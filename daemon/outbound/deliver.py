@@ -26,9 +26,9 @@ from daemon.errors import Refused4xx, Refused5xx, Stopped, StoreBusy, Uncertain,
 from daemon.gate.verdict import Reason
 from daemon.outbound.compose import Composed, compose
 from daemon.outbound.smtp import Opened, Submission
-from daemon.store import delivering
-from daemon.store.delivering import Halt, Job
+from daemon.store import delivering, ending
 from daemon.store.engine import Store
+from daemon.store.job import Halt, Job, load
 from daemon.store.queue import Queue
 from tools.errors import Permanent, Transient
 from tools.located import Faults
@@ -110,7 +110,7 @@ async def deliver(parts: Outbound, delivery_id: str) -> None:
 
 async def _walk(parts: Outbound, delivery_id: str) -> None:
     try:
-        while job := await parts.store.read(lambda session: delivering.load(session, parts.store.vault, delivery_id)):
+        while job := await parts.store.read(lambda session: load(session, parts.store.vault, delivery_id)):
             await parts.reached(delivery_id, job.state)
             if not await _step(parts, job):
                 return
@@ -122,7 +122,7 @@ async def _walk(parts: Outbound, delivery_id: str) -> None:
     except Exception as error:
         log.exception("delivery.failed", delivery=delivery_id, error=type(error).__name__)
         now = parts.clock()
-        await parts.store.write(lambda session: delivering.give_up(session, delivery_id, now=now))
+        await parts.store.write(lambda session: ending.give_up(session, delivery_id, now=now))
 
 
 async def _step(parts: Outbound, job: Job) -> bool:
@@ -164,7 +164,7 @@ async def _apply(parts: Outbound, job: Job) -> bool:
     await parts.reached(job.id, "written")
     if refusal is not None:
         why = Reason.STALE_WRITE.value
-        await parts.store.write(lambda session: delivering.not_applied(session, vault, job, why, refusal, now=now))
+        await parts.store.write(lambda session: ending.not_applied(session, vault, job, why, refusal, now=now))
         return False
     return await parts.store.write(lambda session: delivering.applied(session, vault, job, now=now))
 
@@ -220,7 +220,7 @@ async def _data(parts: Outbound, job: Job, opened: Opened, composed: Composed, d
         return await _hold(parts, job, Reason.REFUSED_BY_SERVER, str(error))
     except Uncertain as error:
         detail, now = str(error), parts.clock()
-        await parts.store.write(lambda session: delivering.uncertain(session, vault, job, detail, now=now))
+        await parts.store.write(lambda session: ending.uncertain(session, vault, job, detail, now=now))
         return False
     await parts.reached(job.id, "answered")
     return await _sent(parts, job, answer)
@@ -246,13 +246,13 @@ async def _recover(parts: Outbound, job: Job) -> bool:
     until = job.claimed_until
     if not parts.alone and until is not None and parts.clock() < until:
         delay = (until - parts.clock()).total_seconds() + 1
-        await parts.store.write(lambda session: delivering.look_again(session, parts.queue, job, delay=delay))
+        await parts.store.write(lambda session: ending.look_again(session, parts.queue, job, delay=delay))
         return False
     if await _found(parts, job, composed_for(parts, job)):
         return await _sent(parts, job, "Found in Sent after a restart.")
     now, vault = parts.clock(), parts.store.vault
     detail = "triaged was stopped after the content was sent and before the answer was stored."
-    await parts.store.write(lambda session: delivering.uncertain(session, vault, job, detail, now=now))
+    await parts.store.write(lambda session: ending.uncertain(session, vault, job, detail, now=now))
     return False
 
 
@@ -300,17 +300,17 @@ def composed_for(parts: Outbound, job: Job) -> Composed:
 async def _halted(parts: Outbound, job: Job, halt: Halt) -> bool:
     now = parts.clock()
     if halt.kind == "wait":
-        await parts.store.write(lambda session: delivering.wait(session, parts.queue, job, halt.reason, now=now))
+        await parts.store.write(lambda session: ending.wait(session, parts.queue, job, halt.reason, now=now))
         return False
     if halt.kind == "moot":
-        await parts.store.write(lambda session: delivering.moot(session, parts.queue, job, now=now))
+        await parts.store.write(lambda session: ending.moot(session, parts.queue, job, now=now))
         return False
     return await _hold(parts, job, Reason(halt.reason), halt.detail)
 
 
 async def _hold(parts: Outbound, job: Job, reason: Reason, detail: str) -> bool:
     now, vault = parts.clock(), parts.store.vault
-    await parts.store.write(lambda session: delivering.held(session, vault, job, reason.value, detail, now=now))
+    await parts.store.write(lambda session: ending.held(session, vault, job, reason.value, detail, now=now))
     log.info("reply.held", message=job.message.id, draft=job.draft, reason=reason.value)
     return False
 
@@ -329,7 +329,7 @@ async def _wait(parts: Outbound, job: Job, answer: str) -> bool:
     delay = backoff(job.id, job.tries, first=smtp.retry_first)
     vault = parts.store.vault
     await parts.store.write(
-        lambda session: delivering.put_back(session, vault, parts.queue, job, answer, delay=delay, now=now)
+        lambda session: ending.put_back(session, vault, parts.queue, job, answer, delay=delay, now=now)
     )
     log.info("reply.waiting", message=job.message.id, draft=job.draft, seconds=round(delay))
     return False
@@ -337,10 +337,10 @@ async def _wait(parts: Outbound, job: Job, answer: str) -> bool:
 
 async def _again(parts: Outbound, delivery_id: str) -> None:
     """The store or a copy failed for now: come back in a while, in whatever state it is."""
-    job = await parts.store.read(lambda session: delivering.load(session, parts.store.vault, delivery_id))
+    job = await parts.store.read(lambda session: load(session, parts.store.vault, delivery_id))
     if job is not None:
         delay = backoff(job.id, job.tries, first=parts.config().smtp.retry_first)
-        await parts.store.write(lambda session: delivering.look_again(session, parts.queue, job, delay=delay))
+        await parts.store.write(lambda session: ending.look_again(session, parts.queue, job, delay=delay))
 
 
 def backoff(seed: str, tries: int, *, first: float) -> float:

@@ -14,10 +14,10 @@ from daemon.outbound.deliver import Outbound, deliver
 from daemon.outbound.sink import Sink
 from daemon.outbound.smtp import Submission
 from daemon.review import decide, paused
-from daemon.store import delivering, drafts, switches
+from daemon.store import drafts, ending, switches
 from daemon.store.codec import encode
-from daemon.store.delivering import Job
 from daemon.store.engine import Store
+from daemon.store.job import Job, load
 from daemon.store.limits import Charge
 from daemon.store.queue import Queue
 from daemon.store.tables import Delivery, Draft
@@ -440,10 +440,10 @@ async def test_a_resume_in_the_moment_of_the_pause_is_not_missed(floor: Floor) -
     desk = floor.desk
     draft = desk.draft(outcome="send")
     row = desk.rows(Delivery, draft_id=draft)[0]
-    job = desk.store.read_now(lambda session: delivering.load(session, desk.store.vault, row.id))
+    job = desk.store.read_now(lambda session: load(session, desk.store.vault, row.id))
     assert job is not None
     before = desk.rows(Delivery, id=row.id)[0].tries
-    desk.store.write_now(lambda session: delivering.wait(session, desk.queue, job, "paused", now=desk.now))
+    desk.store.write_now(lambda session: ending.wait(session, desk.queue, job, "paused", now=desk.now))
     assert desk.rows(Delivery, id=row.id)[0].tries == before + 1, "nothing is off any more, so it is enqueued again"
 
 
