@@ -4,8 +4,9 @@ import re
 from datetime import date
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from daemon.duration import Duration
 from daemon.loopback import is_loopback
@@ -19,13 +20,36 @@ class OAuthConfig(Section):
     """How to log in with OAuth 2.0 (RFC 8628); `triaged login NAME` asks a person once."""
 
     provider: Literal["microsoft", "google", "oidc"] = Field(description="`oidc`: any other, by its `issuer`.")
-    client_id: str = Field(description="The client that was registered for triaged at the provider.")
+    client_id: str = Field(min_length=1, description="The client that was registered for triaged at the provider.")
     client_secret_file: Path | None = Field(default=None, description="File with its secret, where it has one.")
-    tenant: str = Field(default="common", description="Microsoft: the directory (tenant) id.")
+    tenant: str = Field(
+        default="common", pattern=r"^[A-Za-z0-9.-]+$", description="Microsoft: the directory (tenant) id."
+    )
     issuer: str = Field(default="", description="OIDC: the provider's address; its discovery document is read.")
     scopes: tuple[str, ...] = Field(
-        default=(), description="Scopes to ask for. Default: the provider's for IMAP and SMTP."
+        default=(),
+        description="Scopes to ask for. Default: the provider's for IMAP and SMTP; OIDC: `openid`, `offline_access`.",
     )
+
+    @field_validator("issuer")
+    @classmethod
+    def _never_in_clear(cls, issuer: str) -> str:
+        parts = urlsplit(issuer)
+        if issuer and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("this is no issuer. Write https://HOST, as the provider's discovery document has it")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("tokens would go over the network in clear. Use https, or a provider on loopback")
+        return issuer
+
+    @model_validator(mode="after")
+    def _of_the_provider(self) -> "OAuthConfig":
+        if self.provider == "oidc" and not self.issuer:
+            raise ValueError('provider = "oidc" needs `issuer`')
+        if self.provider != "oidc" and self.issuer:
+            raise ValueError(f'`issuer` is for provider = "oidc"; "{self.provider}" has a known one. Take it out')
+        if self.provider != "microsoft" and "tenant" in self.model_fields_set:
+            raise ValueError('`tenant` is for provider = "microsoft". Take it out')
+        return self
 
 
 class FormConfig(Section):
@@ -109,6 +133,8 @@ class MailboxConfig(Section):
         missing = [name for name in needed[self.kind] if getattr(self, name) is None]
         if missing:
             raise ValueError(f'kind = "{self.kind}" needs {", ".join(f"`{name}`" for name in missing)}')
+        if self.oauth is not None and self.password_file is not None:
+            raise ValueError("a mailbox logs in with `oauth` or with `password_file`. Take one of them out")
         if self.kind == "imap" and self.tls == "none" and not is_loopback(self.host or ""):
             raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
         if self.listen is not None and not _LISTEN.fullmatch(self.listen):
@@ -158,4 +184,6 @@ class SmtpConfig(Section):
             raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
         if self.user and not (self.password_file or self.oauth):
             raise ValueError("`user` needs `password_file` or `oauth`")
+        if self.oauth and self.password_file:
+            raise ValueError("replies leave with `oauth` or with `password_file`. Take one of them out")
         return self

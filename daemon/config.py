@@ -135,11 +135,11 @@ class LimitConfig(Section):
 
 
 class BreakerConfig(Section):
-    """When sending turns itself off, until a person says `triaged resume`: something is wrong that no limit knows."""
+    """When sending turns itself off, until a person says `triaged resume breaker`: something is wrong."""
 
-    replies: int = Field(default=200, ge=1, description="So many automatic replies within ten minutes.")
-    bounces: int = Field(default=10, ge=1, description="So many of our mails came back within an hour.")
-    refusals: int = Field(default=10, ge=1, description="So many of our mails were refused for good within an hour.")
+    replies: int = Field(default=200, ge=1, description="At most so many automatic replies within ten minutes.")
+    bounces: int = Field(default=10, ge=1, description="At most so many of our mails may come back within an hour.")
+    refusals: int = Field(default=10, ge=1, description="At most so many of our mails may be refused for good within an hour.")
 
 
 class LimitsConfig(Section):
@@ -282,7 +282,7 @@ def read(directory: Path) -> tuple[Config, Document]:
     document = located.load(directory / FILE)
     config = located.validate(document, Config)
     config._directory = directory.absolute()  # noqa: SLF001 - a private attribute of our own model, set once here
-    faults = list(_secret_faults(config, document))
+    faults = [*_secret_faults(config, document), *_oauth_faults(config, document)]
     if faults:
         raise Faults(faults)
     return config, document
@@ -295,11 +295,31 @@ def _secret_faults(config: Config, document: Document) -> Iterator[Fault]:
     ]
     named += [(("mailbox", name, "password_file"), mailbox.password_file) for name, mailbox in config.mailbox.items()]
     named += [
+        (("mailbox", name, "oauth", "client_secret_file"), mailbox.oauth.client_secret_file)
+        for name, mailbox in config.mailbox.items()
+        if mailbox.oauth is not None
+    ]
+    named += [
         (("database", name, "password_file"), database.password_file) for name, database in config.database.items()
     ]
     for key, path in named:
         if path is not None and (problem := secrets.problem(secrets.locate(config.directory, path))):
             yield document.fault(key, problem)
+
+
+def _oauth_faults(config: Config, document: Document) -> Iterator[Fault]:
+    name = config.smtp.oauth
+    if not name:
+        return
+    mailbox = config.mailbox.get(name)
+    if mailbox is None:
+        yield document.fault(("smtp", "oauth"), located.unknown(name, config.mailbox, "mailbox"))
+    elif mailbox.oauth is None:
+        told = f"`smtp.oauth`: the mailbox `{name}` has no `[mailbox.{name}.oauth]`. Write it, or use `password_file`."
+        yield document.fault(("smtp", "oauth"), told)
+    elif not (config.smtp.user or mailbox.user):
+        told = f"`smtp.oauth` needs a login name, which the mailbox `{name}` has not. Write `smtp.user`."
+        yield document.fault(("smtp", "oauth"), told)
 
 
 def secret(config: Config, path: Path) -> str:
