@@ -7,5 +7,6 @@ pytest_plugins = [
     "tests.fixtures.store",
     "tests.fixtures.dovecot",
     "tests.fixtures.smtp_sink",
+    "tests.fixtures.floor",
     "tests.fixtures.messages_api",
 ]
