@@ -139,7 +139,9 @@ class BreakerConfig(Section):
 
     replies: int = Field(default=200, ge=1, description="At most so many automatic replies within ten minutes.")
     bounces: int = Field(default=10, ge=1, description="At most so many of our mails may come back within an hour.")
-    refusals: int = Field(default=10, ge=1, description="At most so many of our mails may be refused for good within an hour.")
+    refusals: int = Field(
+        default=10, ge=1, description="At most so many of our mails may be refused for good within an hour."
+    )
 
 
 class LimitsConfig(Section):

@@ -1,18 +1,17 @@
 """What a reply would spend of which limit: the operator's money and count limits, and the caps on replies (P7)."""
 
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from daemon.config import Config, LimitConfig
-from daemon.store.limits import Charge
+from daemon.store.limits import CAPS, Charge
 from handlers.contract import Handler, Limit, Message, Proposal
 from tools.staged import StagedWrite
 
 Scope = Callable[[str, str, str], str]
 """Limit, what is counted together, its value → look-up value."""
 _MONEY = re.compile(r"^\s*(\d+)(?:\.(\d+))?\s*([A-Z]{3})\s*$")
-SENDER_WINDOW = 3 * 3600
-TOTAL_WINDOW = 3600
 _INSTANT = 1
 
 
@@ -41,7 +40,7 @@ def declared(config: LimitConfig) -> Limit:
     return Limit(
         name=config.name,
         per=config.per,
-        window=int(config.window),
+        window=math.ceil(config.window),
         count=config.count,
         amount=amount,
         currency=currency,
@@ -61,7 +60,7 @@ def charges(
         "mailbox": message.mailbox,
         "total": "*",
     }
-    found = [*_caps(config, message, scope)]
+    found = [*_caps(config, values, scope)]
     for limit in (declared(each) for each in config.limits.limit):
         found += _of(limit, limit.name, message, proposal, values, scope)
     for limit in handler.limits if handler else ():
@@ -70,21 +69,22 @@ def charges(
     return tuple(found)
 
 
-def _caps(config: Config, message: Message, scope: Scope) -> Iterator[Charge]:
-    address = message.sender.address
-    most = config.limits
-    yield Charge(
-        name="replies-per-sender",
-        scope=scope("replies-per-sender", "sender", address),
-        window=SENDER_WINDOW,
-        most_count=most.replies_per_sender,
-    )
-    yield Charge(
-        name="replies-per-hour",
-        scope=scope("replies-per-hour", "total", "*"),
-        window=TOTAL_WINDOW,
-        most_count=most.replies_per_hour,
-    )
+def longest(config: Config, handlers: Iterable[Handler]) -> int:
+    """The longest window of all, seconds: what is older than that counts nowhere."""
+    own = [declared(limit).window for limit in config.limits.limit]
+    return max(*CAPS.values(), *own, *(limit.window for handler in handlers for limit in handler.limits))
+
+
+def _caps(config: Config, values: dict[str, str], scope: Scope) -> Iterator[Charge]:
+    limits = config.limits
+    most = {
+        "replies-per-sender": ("sender", limits.replies_per_sender),
+        "replies-per-conversation": ("conversation", limits.replies_per_conversation),
+        "replies-per-mailbox": ("mailbox", limits.replies_per_mailbox),
+        "replies-per-hour": ("total", limits.replies_per_hour),
+    }
+    for name, (per, count) in most.items():
+        yield Charge(name=name, scope=scope(name, per, values[per]), window=CAPS[name], most_count=count)
 
 
 def _of(

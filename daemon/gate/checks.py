@@ -12,7 +12,7 @@ from itertools import zip_longest
 from daemon.gate import facts, hold_when, words
 from daemon.gate.case import Case
 from daemon.gate.verdict import Reason
-from daemon.store.limits import exceeds
+from daemon.store.limits import CAPS, exceeds
 
 Found = Iterator[tuple[Reason, str]]
 """Reason and detail for the operator."""
@@ -20,8 +20,6 @@ LEAST_CONFIDENCE = 0.5
 """Below it a brain that says how sure it is, isn't."""
 SAMPLED = 0.2
 """Share of the mails of a `sampled` category that a person sees."""
-CAPS = frozenset({"replies-per-sender", "replies-per-hour"})
-"""The charges of `[limits]` that cap replies; all others are the operator's own limits."""
 _LEVELS = ("off", "sampled", "on")
 _SHOWN = 5
 
@@ -29,7 +27,10 @@ _SHOWN = 5
 def switches(case: Case) -> Found:
     """Nobody turned sending off."""
     if case.off == "breaker":
-        yield Reason.BREAKER, "The breaker turned sending off. Look at `triaged status`, then run `triaged resume`."
+        yield (
+            Reason.BREAKER,
+            "The breaker turned sending off. See `triaged status`, then run `triaged resume breaker`.",
+        )
     elif case.off:
         yield Reason.PAUSED, f"{case.off}. `triaged resume` ends it."
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import Column, DateTime, Dialect, LargeBinary, MetaData, TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, Session, SQLModel
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -49,3 +50,10 @@ class Table(SQLModel):
     """Our metadata, with constraint names that both engines share."""
 
     metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
+
+
+def insert(session: Session, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what happens where the row is there already (`ON CONFLICT`)."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)

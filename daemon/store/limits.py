@@ -1,18 +1,33 @@
 """What was spent of each limit, counted in the transaction that spends it (promise P7)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
-from sqlalchemy.dialects import postgresql, sqlite
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from daemon.store.columns import insert
 from daemon.store.seal import Vault
 from daemon.store.tables import LimitRow
 
 PARTS = 24
-"""A window is counted in so many buckets. The oldest one counts whole although part of it has left the window, so
-that a limit may hold up to 1/24 of its window too long and never lets too much through."""
+"""A window is counted in so many buckets."""
+CAPS = MappingProxyType(
+    {
+        "replies-per-sender": 3 * 3600,
+        "replies-per-conversation": 86400,
+        "replies-per-mailbox": 3600,
+        "replies-per-hour": 3600,
+    }
+)
+"""The caps of `[limits]` on automatic replies, and their windows in seconds; other limits are the operator's own."""
+_AT_ONCE = 500
+_KEY = ("name", "scope_mac", "bucket")
+_LOCK = 0
+"""The bucket that counts nothing: whoever spends of a limit locks it first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,54 +51,69 @@ def scope(vault: Vault, limit: str, per: str, value: str) -> str:
     return vault.mac("limit", f"{limit}\0{per}\0{value}")
 
 
-def bucket(charge: Charge, now: datetime) -> int:
-    """The bucket in which something that happens now is counted."""
+def bucket(charge: Charge, at: datetime) -> int:
+    """The bucket in which something that happens at `at` is counted: the end of it, seconds since 1970.
+
+    What is counted leaves the window when the end of its bucket does: up to 1/24 of the window too late, and never too
+    early, also where the operator has changed the window since.
+    """
     width = max(1, charge.window // PARTS)
-    return int(now.timestamp()) // width * width
+    return (math.floor(at.timestamp()) // width + 1) * width
 
 
 def spent(session: Session, charge: Charge, now: datetime) -> tuple[int, int]:
     """Count and amount spent within the window until now."""
-    oldest = bucket(charge, now) - charge.window
-    query = select(LimitRow).where(
+    query = select(LimitRow.count, LimitRow.amount).where(
         col(LimitRow.name) == charge.name,
         col(LimitRow.scope_mac) == charge.scope,
-        col(LimitRow.bucket) > 0,
-        col(LimitRow.bucket) >= oldest,
+        col(LimitRow.bucket) > max(_LOCK, math.floor(now.timestamp() - charge.window)),
     )
     rows = session.exec(query).all()
-    return sum(row.count for row in rows), sum(row.amount for row in rows)
+    return sum(count for count, _ in rows), sum(amount for _, amount in rows)
 
 
 def reserve(session: Session, charges: Sequence[Charge], now: datetime) -> Charge | None:
     """Spend every charge, or none.
 
     Returns:
-        The first charge that would exceed its limit; None when all were spent. The caller must roll back or not
-        commit the spending of the others, which is not written before all fit.
+        The first charge that would exceed its limit; None when all were spent.
     """
-    ordered = sorted(charges, key=lambda charge: (charge.name, charge.scope))
+    ordered = _in_order(charges)
     for charge in ordered:
-        _lock(session, charge)
-        count, amount = spent(session, charge, now)
-        if exceeds(charge, count, amount):
+        if lacks_room(session, charge, now):
             return charge
     for charge in ordered:
-        row = _row(session, charge, now)
-        row.count += charge.count
-        row.amount += charge.amount
-        session.add(row)
+        spend(session, charge, now)
     return None
+
+
+def lacks_room(session: Session, charge: Charge, now: datetime) -> bool:
+    """Whether the charge does not fit now; until the transaction ends nobody else spends of that limit."""
+    _lock(session, charge)
+    return exceeds(charge, *spent(session, charge, now))
+
+
+def spend(session: Session, charge: Charge, now: datetime) -> None:
+    """Count a charge, whether it fits or not."""
+    row = insert(session, LimitRow).values(
+        name=charge.name,
+        scope_mac=charge.scope,
+        bucket=bucket(charge, now),
+        count=charge.count,
+        amount=charge.amount,
+    )
+    more = {"count": col(LimitRow.count) + row.excluded.count, "amount": col(LimitRow.amount) + row.excluded.amount}
+    session.connection().execute(row.on_conflict_do_update(index_elements=_KEY, set_=more))
 
 
 def release(session: Session, charges: Sequence[Charge], at: datetime) -> None:
     """Give back what a reply that certainly did not leave had spent at `at`."""
-    for charge in sorted(charges, key=lambda charge: (charge.name, charge.scope)):
+    for charge in _in_order(charges):
         _lock(session, charge)
-        row = _row(session, charge, at)
-        row.count = max(0, row.count - charge.count)
-        row.amount = max(0, row.amount - charge.amount)
-        session.add(row)
+        key = (col(LimitRow.name) == charge.name, col(LimitRow.scope_mac) == charge.scope)
+        less = {"count": col(LimitRow.count) - charge.count, "amount": col(LimitRow.amount) - charge.amount}
+        counted = sa.update(LimitRow).where(*key, col(LimitRow.bucket) == bucket(charge, at))
+        session.connection().execute(counted.values(**less))
 
 
 def exceeds(charge: Charge, count: int, amount: int) -> bool:
@@ -93,22 +123,44 @@ def exceeds(charge: Charge, count: int, amount: int) -> bool:
     return charge.most_amount is not None and amount + charge.amount > charge.most_amount
 
 
-def _lock(session: Session, charge: Charge) -> None:
-    """Make everybody who spends of this limit wait: bucket 0 is the lock, always there, always taken first.
+def forget(session: Session, name: str, scope: str) -> None:
+    """Begin to count from nothing."""
+    counted = (col(LimitRow.name) == name, col(LimitRow.scope_mac) == scope, col(LimitRow.bucket) > _LOCK)
+    session.connection().execute(sa.delete(LimitRow).where(*counted))
 
-    Locking the counted buckets alone is not enough: at the turn of a bucket two writers would lock different rows.
+
+def prune(session: Session, before: datetime) -> int:
+    """Delete up to 500 rows that no window reaching back to `before` counts; how many were deleted.
+
+    What somebody has locked is left for the next time, so that this waits for nobody and nobody for it.
     """
-    key = {"name": charge.name, "scope_mac": charge.scope, "bucket": 0}
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.execute(insert(LimitRow).values(**key, count=0, amount=0).on_conflict_do_nothing())
-    where = (col(LimitRow.name) == charge.name, col(LimitRow.scope_mac) == key["scope_mac"], col(LimitRow.bucket) == 0)
-    session.exec(select(LimitRow).where(*where).with_for_update()).one()
+    live = sa.orm.aliased(LimitRow)
+    since = math.floor(before.timestamp())
+    used = sa.exists().where(
+        col(live.name) == col(LimitRow.name),
+        col(live.scope_mac) == col(LimitRow.scope_mac),
+        col(live.bucket) > since,
+    )
+    over = (col(LimitRow.bucket) > _LOCK) & (col(LimitRow.bucket) <= since)
+    key = [col(getattr(LimitRow, name)) for name in _KEY]
+    query = sa.select(*key).where(over | ((col(LimitRow.bucket) == _LOCK) & ~used)).limit(_AT_ONCE)
+    connection = session.connection()
+    rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+    if rows:
+        connection.execute(sa.delete(LimitRow).where(sa.tuple_(*key).in_([tuple(row) for row in rows])))
+    return len(rows)
 
 
-def _row(session: Session, charge: Charge, now: datetime) -> LimitRow:
-    key = (charge.name, charge.scope, bucket(charge, now))
-    row = session.get(LimitRow, key)
-    if row is None:
-        row = LimitRow(name=key[0], scope_mac=key[1], bucket=key[2])
-        session.add(row)
-    return row
+def _in_order(charges: Sequence[Charge]) -> list[Charge]:
+    """The order in which everybody locks."""
+    return sorted(charges, key=lambda charge: (charge.name, charge.scope))
+
+
+def _lock(session: Session, charge: Charge) -> None:
+    """Make everybody who spends of this limit wait until the transaction ends.
+
+    Locking the counted buckets is not enough: at the turn of a bucket two writers would lock different rows. One
+    statement makes the row or locks it, so that a lock which is pruned in this very moment is only made again.
+    """
+    row = insert(session, LimitRow).values(name=charge.name, scope_mac=charge.scope, bucket=_LOCK, count=0, amount=0)
+    session.connection().execute(row.on_conflict_do_update(index_elements=_KEY, set_={"count": 0}))

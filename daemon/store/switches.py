@@ -1,13 +1,16 @@
-"""What a person turned off: pauses, which every worker reads in the transaction before it sends (promise P11)."""
+"""What is turned off: pauses and the breaker, which every worker reads in the transaction before it sends (P3, P11)."""
 
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from daemon.store.columns import insert
 from daemon.store.seal import INSTALLATION, Vault
 from daemon.store.tables import Switch
 
 ALL = "pause:*"
+BREAKER = "breaker"
+"""Turned off by triaged itself (`daemon.store.breaker`), for everything."""
 
 
 def name(*, mailbox: str | None = None, handler: str | None = None) -> str:
@@ -18,17 +21,14 @@ def name(*, mailbox: str | None = None, handler: str | None = None) -> str:
 
 
 def turn_off(session: Session, vault: Vault, switch: str, *, by: str, reason: str, now: datetime) -> bool:
-    """Pause; False when it was paused already."""
-    if session.get(Switch, switch) is not None:
-        return False
-    session.add(
-        Switch(name=switch, by=by, at=now, note=vault.seal(INSTALLATION, "switches.note", switch, reason.encode()))
-    )
-    return True
+    """Turn off; False when it was off already."""
+    note = vault.seal(INSTALLATION, "switches.note", switch, reason.encode())
+    row = insert(session, Switch).values(name=switch, by=by, at=now, note=note).on_conflict_do_nothing()
+    return session.connection().execute(row).rowcount == 1
 
 
 def turn_on(session: Session, switch: str) -> bool:
-    """Resume; False when it was not paused."""
+    """Turn on again; False when it was not off."""
     found = session.get(Switch, switch)
     if found is None:
         return False
@@ -38,13 +38,18 @@ def turn_on(session: Session, switch: str) -> bool:
 
 def off(session: Session, *, mailbox: str, handler: str | None) -> str | None:
     """The first switch that keeps replies of this mailbox and handler from leaving; None: nothing does."""
-    names = [ALL, name(mailbox=mailbox), *([name(handler=handler)] if handler else [])]
+    names = [ALL, BREAKER, name(mailbox=mailbox), *([name(handler=handler)] if handler else [])]
     return session.exec(select(Switch.name).where(col(Switch.name).in_(names)).order_by(col(Switch.name))).first()
 
 
 def concerns(switch: str, mailbox: str, handler: str | None) -> bool:
     """Whether a switch keeps replies of this mailbox and handler from leaving."""
-    return switch in {ALL, name(mailbox=mailbox), name(handler=handler or "")}
+    return switch in {ALL, BREAKER, name(mailbox=mailbox), name(handler=handler or "")}
+
+
+def reason(switch: str) -> str:
+    """The reason of `daemon.gate.verdict` for which a reply stays while a switch is off."""
+    return "breaker-open" if switch == BREAKER else "paused"
 
 
 def every(session: Session, vault: Vault) -> list[tuple[Switch, str]]:

@@ -89,7 +89,7 @@ class Mail(Table, table=True):
     received_at: datetime = instant(index=True)
     decided_at: datetime | None = instant(nullable=True)
     filed: str | None = Field(default=None)
-    """What its mailbox shows of it: one of `daemon.store.filing.Shown`; None: nothing yet, or it has to be done anew."""
+    """What its mailbox shows of it, `daemon.store.filing.Shown`; None: nothing yet, or it has to be done anew."""
     move_to: str | None = Field(default=None)
     """The folder that a rule of the operator names."""
     about_draft_id: str | None = Field(default=None, index=True)
@@ -343,7 +343,7 @@ class LimitRow(Table, table=True):
     name: str = Field(primary_key=True)
     scope_mac: str = Field(primary_key=True)
     bucket: int = Field(sa_column=Column(BigInteger(), primary_key=True))
-    """Start of the bucket, seconds since 1970."""
+    """End of the bucket, seconds since 1970; 0: no bucket but the row that is locked."""
     count: int = 0
     amount: int = Field(default=0, sa_column=Column(BigInteger(), nullable=False))
 
@@ -358,7 +358,7 @@ class Release(Table, table=True):
 
 
 class Switch(Table, table=True):
-    """What a person turned off: `pause:*`, `pause:mailbox:support`, `breaker`; and who, and when."""
+    """What is turned off: by a person `pause:*`, `pause:mailbox:support`, by itself `breaker`; and who, and when."""
 
     __tablename__: ClassVar[str] = "switches"
     name: str = Field(primary_key=True)

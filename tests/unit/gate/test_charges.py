@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config import Config
-from daemon.gate.charges import charges, declared, money
-from daemon.store.limits import Charge, exceeds
+from daemon.gate.charges import charges, declared, longest, money
+from daemon.store.limits import CAPS, Charge, exceeds
 from handlers.contract import Handler, Limit, Message, Proposal, Sender
 from tools.staged import StagedWrite
 
@@ -31,9 +31,10 @@ def config(*limits: dict[str, Any]) -> Config:
 
 def spent(limit: Limit, *writes: StagedWrite, conversation: str = "c1") -> tuple[Charge, ...]:
     handler = Handler(name="h", limits=(limit,))
-    return charges(
+    found = charges(
         config(), handler, MAIL, Proposal(writes=writes), conversation, scope=lambda *parts: "|".join(parts)
-    )[2:]
+    )
+    return tuple(each for each in found if each.name not in CAPS)
 
 
 def limit(**changes: Any) -> Limit:
@@ -54,6 +55,8 @@ def test_every_reply_counts_against_the_caps() -> None:
     found = charges(config(), None, MAIL, Proposal(), "c1", scope=lambda *parts: "|".join(parts))
     assert [(each.name, each.scope, each.count, each.most_count) for each in found] == [
         ("replies-per-sender", "replies-per-sender|sender|ana@example.com", 1, 10),
+        ("replies-per-conversation", "replies-per-conversation|conversation|c1", 1, 5),
+        ("replies-per-mailbox", "replies-per-mailbox|mailbox|support", 1, 300),
         ("replies-per-hour", "replies-per-hour|total|*", 1, 500),
     ]
 
@@ -100,8 +103,26 @@ def test_money_that_can_not_be_compared_is_more_than_the_limit(write: StagedWrit
 def test_the_operators_own_limits_count_too() -> None:
     settings = config({"name": "all", "per": "total", "window": "1h", "amount": "50 EUR"})
     found = charges(settings, Handler(name="h"), MAIL, Proposal(writes=(WRITE,)), "c1", scope=lambda *parts: parts[0])
-    assert (found[2].name, found[2].amount, found[2].most_amount, found[2].window) == ("all", 1999, 5000, 3600)
+    (own,) = (each for each in found if each.name not in CAPS)
+    assert (own.name, own.amount, own.most_amount, own.window) == (
+        "all",
+        1999,
+        5000,
+        3600,
+    )
     assert declared(settings.limits.limit[0]).currency == "EUR"
+
+
+def test_a_window_of_part_of_a_second_is_never_cut_short() -> None:
+    settings = config({"name": "all", "window": "1500ms", "count": 1})
+    assert declared(settings.limits.limit[0]).window == 2
+
+
+def test_what_is_older_than_the_longest_window_counts_nowhere() -> None:
+    week = config({"name": "all", "window": "7d", "count": 1})
+    assert longest(config(), ()) == 86400
+    assert longest(week, ()) == 7 * 86400
+    assert longest(week, [Handler(name="h", limits=(limit(window=30 * 86400),))]) == 30 * 86400
 
 
 def test_amounts_are_read_as_minor_units() -> None:
