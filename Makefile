@@ -11,6 +11,8 @@ BIN := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# The tests start processes by the dozen: each would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check fix bench docs crash test-real-model
 

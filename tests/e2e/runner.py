@@ -4,6 +4,7 @@ A line of JSON comes in for each daemon: `config`, `log`, `die_at` (a durable bo
 its process id goes out. The forks are real daemons, only without the seconds that imports take.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -14,14 +15,25 @@ from pathlib import Path
 
 _IMPORTED = (
     "anthropic",
+    "anyio._backends._asyncio",
+    "cel",
     "daemon.brain.wiring",
     "daemon.cli.run",
     "daemon.main",
     "daemon.watch.logs",
     "daemon.watch.notify",
+    "dbos._sys_db_sqlite",
+    "h11",
+    "httpcore2",
+    "jinja2.sandbox",
+    "multiprocessing.popen_spawn_posix",
     "psycopg",
     "sqlalchemy.dialects.postgresql.psycopg",
+    "tools.postgres",
+    "tools.sqlite",
+    "truststore",
 )
+"""Everything that a daemon imports until its first reply, also what it imports late."""
 
 
 class Doom:
@@ -41,7 +53,8 @@ class Doom:
 def main() -> None:
     """Fork until standard input ends."""
     for name in _IMPORTED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # another version of a library has other modules inside
+            importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork here; its parent's parent watches it
     print("ready", flush=True)  # noqa: T201 - the answer
     for line in sys.stdin:
