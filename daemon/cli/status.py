@@ -1,8 +1,11 @@
 """`triaged status`: what the daemon is doing."""
 
+from pathlib import Path
+
 from daemon.cli.opened import open_store
-from daemon.cli.output import ConfigOption, JsonOption, age, emit, say
+from daemon.cli.output import ConfigOption, JsonOption, age, emit, naming, say
 from daemon.review.counts import Status, status
+from daemon.review.paused import ended_by
 
 
 def command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -13,12 +16,13 @@ def command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         emit(found, as_json=True)
         return
-    _print(found)
+    _print(found, config)
 
 
-def _print(found: Status) -> None:
+def _print(found: Status, config: Path | None) -> None:
     for switch, by, why in found.off:
-        say(f"OFF  {switch}, by {by}{f': {why}' if why else ''}. Nothing of it leaves until `triaged resume`.")
+        ends = f"`{ended_by(switch)}{naming(config)}`"
+        say(f"OFF  {switch}, by {by}{f': {why}' if why else ''}. Nothing of it leaves until {ends}.")
     say("messages    " + (", ".join(f"{number} {name}" for name, number in found.messages.items()) or "none yet"))
     held = sum(found.held.values())
     say(f"held        {held}" + (f", the oldest for {age(found.oldest_held)}" if found.oldest_held else ""))

@@ -1,4 +1,4 @@
-"""Pauses and resumes sending, with an audit entry; what waited is enqueued again."""
+"""Pauses and resumes sending, closes the breaker, with an audit entry; what waited is enqueued again."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from daemon.config import Config
 from daemon.errors import NotFound
-from daemon.store import drafts, records, switches
+from daemon.store import breaker, drafts, records, switches
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
 from daemon.store.tables import Delivery, Draft
@@ -28,6 +28,27 @@ def switch_name(config: Config, *, mailbox: str | None, handler: str | None) -> 
     return switches.name(mailbox=mailbox, handler=handler)
 
 
+def told(switch: str) -> str:
+    """What a switch turns off, for people."""
+    if switch == switches.BREAKER:
+        return "the breaker"
+    kind, _, name = switch.removeprefix("pause:").partition(":")
+    return f"{kind} {name}" if name else "everything"
+
+
+def state(switch: str) -> str:
+    """How a switch that is off is called."""
+    return "open" if switch == switches.BREAKER else "paused"
+
+
+def ended_by(switch: str) -> str:
+    """The command that turns a switch on again."""
+    if switch == switches.BREAKER:
+        return "triaged resume breaker"
+    kind, _, name = switch.removeprefix("pause:").partition(":")
+    return f"triaged resume --{kind} {name}" if name else "triaged resume"
+
+
 def pause(session: Session, vault: Vault, name: str, *, by: str, reason: str, now: datetime) -> bool:
     """Pause; False when it was paused already."""
     if not switches.turn_off(session, vault, name, by=by, reason=reason, now=now):
@@ -37,8 +58,9 @@ def pause(session: Session, vault: Vault, name: str, *, by: str, reason: str, no
 
 
 def resume(session: Session, queue: Queue, name: str, *, by: str, now: datetime) -> int | None:
-    """Resume, and enqueue what waits; how many replies, or None when it was not paused."""
-    if not switches.turn_on(session, name):
+    """Resume, and enqueue what waits; how many replies, or None when it was not off."""
+    was_off = breaker.close(session) if name == switches.BREAKER else switches.turn_on(session, name)
+    if not was_off:
         return None
     records.write(session, "resumed", at=now, actor=by, switch=name)
     query = (

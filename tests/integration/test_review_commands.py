@@ -123,6 +123,7 @@ def test_each_pause_names_the_command_that_ends_it(desk: Desk, shell: Shell) -> 
     assert "Still paused: mailbox support. To take it up again: triaged resume --mailbox support" in said
     assert "Resumed mailbox support" in shell("resume", "--mailbox", "support")
     assert "Was not paused" in shell("resume")
+    assert "Was not open: the breaker." in shell("resume", "breaker")
     assert "not both" in shell("pause", "--mailbox", "support", "--handler", "desk", code=1)
     assert "Did you mean `support`" in shell("pause", "--mailbox", "suport", code=1)
 
