@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from daemon.store.columns import Table, instant, sealed
 
-_PLACED = text("folder IS NOT NULL")
+_PLACED = text("uid IS NOT NULL OR file IS NOT NULL")
 """The mails that lie in a mailbox whose marks and folders we can set."""
 _ANSWERED = text("state IN ('ready', 'sending', 'sent', 'uncertain', 'done') AND NOT resend")
 """The states in which an answer to a message is out or may be: one row only (promise P2)."""
@@ -80,7 +80,7 @@ class Mail(Table, table=True):
     message_id_mac: str | None = Field(default=None, index=True)
     digest_mac: str
     folder: str | None = Field(default=None)
-    """Where it lies: an IMAP folder, or `cur` of a Maildir; None: nowhere that we know of."""
+    """Where it lies on its IMAP server; None: nowhere that we know of."""
     file: str | None = Field(default=None)
     """The unique name of its file in a Maildir (maildir(5))."""
     uidvalidity: int | None = Field(default=None, sa_column=Column(BigInteger(), nullable=True))
@@ -127,8 +127,13 @@ class Cursor(Table, table=True):
     uidvalidity: int = Field(sa_column=Column(BigInteger(), nullable=False))
     last_uid: int = Field(sa_column=Column(BigInteger(), nullable=False))
     modseq: int | None = Field(default=None, sa_column=Column(BigInteger(), nullable=True))
+    """HIGHESTMODSEQ when everything was last committed."""
     epoch: int = 0
     updated_at: datetime = instant()
+    since: datetime | None = instant(nullable=True)
+    """Mail from before this was never ours."""
+    caught_up_at: datetime | None = instant(nullable=True)
+    """When everything that lay in the folder was committed, to the hour."""
 
 
 class DoorRow(Table, table=True):

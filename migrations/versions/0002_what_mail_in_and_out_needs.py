@@ -24,6 +24,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("mailbox", name=op.f("pk_doors")),
     )
+    with op.batch_alter_table("cursors", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("since", sa.DateTime(), nullable=True))
+        batch_op.add_column(sa.Column("caught_up_at", sa.DateTime(), nullable=True))
+
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("composed", sa.LargeBinary(), nullable=True))
 
@@ -40,8 +44,8 @@ def upgrade() -> None:
             "ix_messages_filed",
             ["mailbox", "filed", "state", "outcome"],
             unique=False,
-            sqlite_where=sa.text("folder IS NOT NULL"),
-            postgresql_where=sa.text("folder IS NOT NULL"),
+            sqlite_where=sa.text("uid IS NOT NULL OR file IS NOT NULL"),
+            postgresql_where=sa.text("uid IS NOT NULL OR file IS NOT NULL"),
         )
 
 
@@ -59,5 +63,9 @@ def downgrade() -> None:
 
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.drop_column("composed")
+
+    with op.batch_alter_table("cursors", schema=None) as batch_op:
+        batch_op.drop_column("caught_up_at")
+        batch_op.drop_column("since")
 
     op.drop_table("doors")
