@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.fixtures.smtp_sink",
     "tests.fixtures.floor",
     "tests.fixtures.messages_api",
+    "tests.fixtures.office",
 ]

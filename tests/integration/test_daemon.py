@@ -1,95 +1,16 @@
 """The whole daemon in one process: mail over LMTP, a scripted model, a real shop and a real mail server."""
 
 import asyncio
-import smtplib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
 
-from daemon.brain.choice import Chosen
-from daemon.inbound.lmtp import Listener
-from daemon.main import Daemon
-from daemon.outbound.sink import Sink
-from handlers.contract import BrainBusy, BrainFailed, Reply, Request, ToolCall
-from tests.e2e.house import Fate, House
+from handlers.contract import BrainBusy, BrainFailed, Reply, ToolCall
 from tests.fixtures.dovecot import PASSWORD, Dovecot
+from tests.fixtures.office import Office, propose
 from tools.located import Faults
-
-Answer = Callable[[Request], Reply]
-
-
-def propose(category: str = "status", **given: object) -> Reply:
-    said = {"use_template": True, "body": "", "language": "en", "missing": [], "escalate": "", "category": category}
-    return Reply(calls=(ToolCall(id="1", name="propose_reply", arguments={**said, **given}),), model="scripted")
-
-
-class Brain:
-    """Says what a test tells it to."""
-
-    name = "scripted"
-
-    def __init__(self) -> None:
-        self.answers: list[Reply | Exception] = []
-        self.requests: list[Request] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def answer(self, request: Request) -> Reply:
-        self.requests.append(request)
-        await self.gate.wait()
-        wanted = "question" if "wonder" in request.message.text else "status"
-        said = self.answers.pop(0) if self.answers else propose(wanted)
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-
-class Office:
-    """A daemon that runs, and what is needed to look at it."""
-
-    def __init__(self, house: House, sink: Sink, brain: Brain) -> None:
-        self.house, self.sink, self.brain = house, sink, brain
-        self.ahead = timedelta()
-        self.daemon: Daemon
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        chosen = Chosen(brain=self.brain)
-        async with Daemon(self.house.directory, brain=chosen, clock=lambda: datetime.now(UTC) + self.ahead) as daemon:
-            self.daemon = daemon
-            yield
-
-    async def post(self, *letters: bytes) -> None:
-        door = self.daemon.doors["support"]
-        assert isinstance(door, Listener)
-        port = door.port
-
-        def deliver() -> None:
-            with smtplib.LMTP("127.0.0.1", port) as client:
-                for raw in letters:
-                    client.sendmail("c0@example.com", ["support@shop.example"], raw)
-
-        await asyncio.get_running_loop().run_in_executor(self.daemon.tool_threads, deliver)
-
-    async def fates(self, until: Callable[[Fate], bool] = lambda fate: fate.ended) -> list[Fate]:
-        for _ in range(300):
-            fates = self.house.fates()
-            if all(until(fate) for fate in fates):
-                return fates
-            await asyncio.sleep(0.1)
-        pytest.fail(f"still not there: {fates}")
-
-
-@pytest.fixture
-async def office(tmp_path: Path, store_url: str, start_sink: Callable[..., Awaitable[Sink]]) -> Office:
-    sink = await start_sink(maildir=tmp_path / "sent")
-    house = House(directory=tmp_path, store_url=store_url, lmtp=0)
-    house.build(smtp=sink.port, model="http://127.0.0.1:9")
-    return Office(house, sink, Brain())
 
 
 async def test_each_mail_ends_as_the_gate_decides(office: Office) -> None:
