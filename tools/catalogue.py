@@ -155,7 +155,7 @@ class _Loader:
             (("amount_statement",), tool.amount_statement),
         ]
         parts += [(("guard", number, "statement"), guard.statement) for number, guard in enumerate(tool.guards)]
-        parts += [(("step", number, "statement"), step) for number, step in enumerate(tool.steps)]
+        parts += [(("step", number, "statement"), step.statement) for number, step in enumerate(tool.steps)]
         touched = Touched()
         for key, statement in parts:
             if statement is None:

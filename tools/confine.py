@@ -109,7 +109,7 @@ class Writing(Reading, Protocol):
         ...
 
     def changes(self) -> tuple[Change, ...]:
-        """The rows that changed since the last call, against what was committed before the transaction began."""
+        """The rows that changed since the last call; on the first, since the transaction began."""
         ...
 
     def own(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

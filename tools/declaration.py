@@ -12,7 +12,7 @@ from tools.located import Document, Fault, Key, unknown
 from tools.money import is_code
 from tools.parameter import MAX_LENGTH, Kind, Parameter
 from tools.statement import Engine, Statement
-from tools.tool import Column, Guard, Tool
+from tools.tool import Column, Guard, Step, Tool
 
 _NAME = r"^[a-z][a-z0-9_]{0,63}$"
 _PREFIX = re.compile(r"^(?:find|get|list)_(?=.)")
@@ -112,7 +112,10 @@ class GuardTable(Table):
 class StepTable(Table):
     """`[[tool.step]]`."""
 
-    statement: Sql = Field(description="An INSERT, UPDATE or DELETE that must change at least one row.")
+    statement: Sql = Field(description="An INSERT, UPDATE or DELETE.")
+    optional: bool = Field(
+        default=False, description="true: it may find no row to change. Any other step without effect refuses."
+    )
 
 
 class ToolTable(Table):
@@ -142,6 +145,10 @@ class ToolTable(Table):
     statement: Sql | None = Field(default=None, description="read: the SELECT.")
     guard: tuple[GuardTable, ...] = Field(default=(), description="write: what must not be, in order.")
     step: tuple[StepTable, ...] = Field(default=(), description="write: the changes, in order.")
+    idempotent: bool = Field(
+        default=False,
+        description="write: true: rows that are already so are a success without a change. Otherwise they refuse.",
+    )
     impact: Name = Field(default="customer", description="write: whom or what it touches, for rules and limits.")
     reversible: bool = Field(default=False, description="write: whether another write can take it back.")
     amount: str | None = Field(
@@ -169,7 +176,7 @@ class ToolTable(Table):
                 faults.append(document.fault((*at, *key), f"There is no statement for {engine}. Add `{engine} = …`."))
                 return None
             try:
-                return statement.parse(source[engine], engine, known=(*self.params, *NAMES))
+                return statement.parse(source[engine], engine, known=(*self.params, *NAMES), lists=self._lists())
             except statement.Unsound as error:
                 faults.append(document.fault((*at, *key), str(error)))
                 return None
@@ -193,10 +200,18 @@ class ToolTable(Table):
                 for guard, sound in zip(self.guard, guards, strict=True)
                 if sound
             ),
-            steps=tuple(step for step in steps if step),
+            steps=tuple(
+                Step(statement=sound, optional=step.optional)
+                for step, sound in zip(self.step, steps, strict=True)
+                if sound
+            ),
             amount_statement=amount,
         )
         return tool, [document.fault((*at, *key), message) for key, message in _parameters(tool)]
+
+    def _lists(self) -> dict[str, str]:
+        """The list parameters, with the SQL type of their items."""
+        return {name: _ITEM_TYPES[table.items.type] for name, table in self.params.items() if table.items}
 
     def _shape(self) -> Iterable[tuple[Key, str]]:
         """What a read or a write must have, and what it can't have."""
@@ -230,11 +245,20 @@ class ToolTable(Table):
             yield ("amount",), '`amount_currency` is missing. Add it, for example `amount_currency = "EUR"`.'
 
 
+_ITEM_TYPES: dict[Kind, str] = {
+    "string": "text",
+    "enum": "text",
+    "integer": "bigint",
+    "number": "numeric",
+    "boolean": "boolean",
+    "date": "date",
+}
 _READ_KEYS = frozenset({"returns", "result", "columns", "statement", "bytes"})
 _WRITE_KEYS = frozenset(
     {
         "guard",
         "step",
+        "idempotent",
         "impact",
         "reversible",
         "amount",
@@ -246,7 +270,7 @@ _WRITE_KEYS = frozenset(
 )
 _SAME = (
     *("name", "kind", "description", "database", "scope", "rows", "bytes", "deadline", "returns"),
-    *("impact", "reversible", "amount", "amount_currency", "amount_unit", "protected"),
+    *("idempotent", "impact", "reversible", "amount", "amount_currency", "amount_unit", "protected"),
 )
 
 
@@ -264,7 +288,7 @@ def _parameters(tool: Tool) -> Iterable[tuple[Key, str]]:
     ]
     if any(statement.verb != "select" for statement in reads):
         yield (), f"A read, guard or amount of `{tool.name}` changes rows. Only a step may; write a SELECT."
-    for number in (number for number, step in enumerate(tool.steps) if step.verb == "select"):
+    for number in (number for number, step in enumerate(tool.steps) if step.statement.verb == "select"):
         yield (
             ("step", number),
             f"A step of `{tool.name}` is a SELECT. Write an INSERT, UPDATE or DELETE, or make it a guard.",

@@ -35,10 +35,10 @@ def perform(transaction: Writing, tool: Tool, values: Mapping[str, Any]) -> Perf
             raise Refused(guard.message)
     amount, currency = _amount(transaction, tool, parameters)
     for number, step in enumerate(tool.steps, start=1):
-        if transaction.execute(step, parameters) == 0:
+        if transaction.execute(step.statement, parameters) == 0 and not step.optional:
             raise Refused(f"Step {number} of `{tool.name}` changes no row.")
     changes = transaction.changes()
-    if not changes:
+    if not changes and not tool.idempotent:
         raise Refused(f"`{tool.name}` changes nothing: the rows are already so.")
     if len(changes) > tool.rows:
         raise Refused(f"`{tool.name}` would change {len(changes)} rows; at most {tool.rows} are possible.")

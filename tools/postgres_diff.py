@@ -62,6 +62,8 @@ class _Table:
     """Of rows that were touched since the last look, in order."""
     updated: set[Key] = field(default_factory=set)
     inserted: set[Key] = field(default_factory=set)
+    seen: dict[Key, dict[str, Any] | None] = field(default_factory=dict)
+    """Rows as an earlier look left them: what a second write of the same transaction begins with."""
 
     @property
     def problem(self) -> str:
@@ -120,7 +122,7 @@ class Changes:
             table.inserted.update(keys)
 
     def take(self) -> tuple[Change, ...]:
-        """The rows that differ, and begin anew."""
+        """The rows that differ from the last look, or else from what is committed; the next look begins here."""
         counts = self._count()
         written = counts - (self._counts or Counter())
         hidden = [oid for oid in written if written[oid] != self._accounted[oid]]
@@ -183,11 +185,15 @@ class Changes:
             if len(found) > MOST_ROWS:
                 raise Refused(f"More than {MOST_ROWS} rows of `{table.name}` would change.")
             table.keys.update(dict.fromkeys(found))
+        # Versions that an earlier write of this transaction made and this one ended can't be found by either.
+        table.keys.update(dict.fromkeys(table.seen))
 
     def _differing(self, table: _Table) -> Iterator[Change]:
         keys = list(table.keys)
-        rows = zip(self._rows(self._before, table, keys), self._rows(self._after, table, keys), strict=True)
-        for before, after in rows:
+        new = [key for key in keys if key not in table.seen]
+        was = table.seen | dict(zip(new, self._rows(self._before, table, new), strict=True))
+        for key, after in zip(keys, self._rows(self._after, table, keys), strict=True):
+            before, table.seen[key] = was[key], after
             if before != after:
                 yield Change(table=table.name, before=before, after=after)
 

@@ -2,7 +2,7 @@
 
 Temporary triggers, which only this connection has, note the keys of changed rows. Only keys: a trigger of the operator
 may change the same row again, and the order in which triggers fire is not defined. What a row was, a second connection
-says, which sees what is committed; what it is, the transaction says at the end.
+says, which sees what is committed, or the look before this one; what it is, the transaction says at the end.
 """
 
 import sqlite3
@@ -37,11 +37,13 @@ class Changes:
         self._before = before
         found = (_table(after, name) for name in sorted(tables))
         self._tables = [table for table in found if table is not None]
+        self._seen: dict[tuple[int, Any], dict[str, Any] | None] = {}
+        """Rows as an earlier look left them: what a second write of the same transaction begins with."""
         for number, table in enumerate(self._tables):
             _watch(after, number, table)
 
     def take(self) -> tuple[Change, ...]:
-        """The rows that differ, and begin anew."""
+        """The rows that differ from the last look, or else from what is committed; the next look begins here."""
         return tuple(change for number, table in enumerate(self._tables) for change in self._of(number, table))
 
     def _of(self, number: int, table: _Table) -> Iterator[Change]:
@@ -50,8 +52,9 @@ class Changes:
         if len(keys) > MOST_ROWS:
             raise Refused(f"More than {MOST_ROWS} rows of `{table.name}` would change.")
         for key in keys:
-            before = _row(self._before.execute(table.select, key))
-            after = _row(self._after.execute(table.select, key))
+            known = (number, key) in self._seen
+            before = self._seen[number, key] if known else _row(self._before.execute(table.select, key))
+            after = self._seen[number, key] = _row(self._after.execute(table.select, key))
             if before != after:
                 yield Change(table=table.name, before=before, after=after)
         self._after.execute(f"DELETE FROM temp.{OURS}{number}")  # noqa: S608 - our own table

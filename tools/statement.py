@@ -1,7 +1,7 @@
 """One SQL statement of a declaration: what it is, which parameters it names, and how each engine wants it written."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -39,6 +39,12 @@ _VERBS: dict[str, Verb] = {
     "delete": "delete",
 }
 _CHANGES = frozenset({"insert", "update", "delete"})
+_ITEMS: dict[Engine, str] = {
+    "sqlite": "(SELECT key + 1 AS position, value FROM json_each({name}))",
+    "postgresql": "(SELECT position, value::{type} AS value FROM jsonb_array_elements_text({name}::jsonb) "
+    "WITH ORDINALITY AS item(value, position))",
+}
+"""A list as a table: what `FROM :ids AS …` becomes."""
 _DENIED = frozenset(
     {
         # PostgreSQL: switches the sender, runs text as SQL, reaches files or other servers
@@ -83,27 +89,35 @@ class _Token:
         return self.text.lower() if self.kind == "word" else ""
 
 
-def parse(source: str, engine: Engine, *, known: Collection[str] = ()) -> Statement:
+def parse(
+    source: str, engine: Engine, *, known: Collection[str] = (), lists: Mapping[str, str] | None = None
+) -> Statement:
     """Read one statement.
 
     Args:
         source: SQL with `:name` parameters.
         engine: whose way of writing parameters `Statement.sql` gets.
         known: names of parameters; one of them inside quotes is a mistake, not text.
+        lists: the list parameters and the SQL type of their items. `FROM :name AS x` is a table of the items.
 
     Raises:
         Unsound: empty, several statements, values put in as text, recursion, a function that leaves the database.
     """
+    lists = lists or {}
     tokens = _strip(list(_tokens(source)))
     if not tokens:
         raise Unsound("The statement is empty. Write one SELECT, INSERT, UPDATE or DELETE.")
     _check(tokens, known)
+    tables = _tables(tokens, lists)
     names = tuple(dict.fromkeys(token.text[1:] for token in tokens if token.kind == "parameter"))
     verb, position = _verb(tokens)
     target, alias = _target(tokens, verb, position)
     return Statement(
         source="".join(token.text for token in tokens),
-        sql="".join(_written(token, engine, names) for token in tokens),
+        sql="".join(
+            _items(token, engine, names, lists) if place in tables else _written(token, engine, names)
+            for place, token in enumerate(tokens)
+        ),
         names=names,
         verb=verb,
         target=target,
@@ -206,3 +220,21 @@ def _written(token: _Token, engine: Engine, names: tuple[str, ...]) -> str:
     if token.kind == "parameter" and engine == "postgresql":
         return f"${names.index(token.text[1:]) + 1}"
     return token.text
+
+
+def _tables(tokens: list[_Token], lists: Collection[str]) -> set[int]:
+    """Where a parameter stands for a table of its items."""
+    spaced = [(place, token) for place, token in enumerate(tokens) if token.kind != "space"]
+    ends = [(-1, _Token("end", "", 0))]
+    found: set[int] = set()
+    for (_, before), (place, token), (_, after) in zip(ends + spaced, spaced, spaced[1:] + ends, strict=False):
+        if token.kind != "parameter" or token.text[1:] not in lists or before.word not in {"from", "join"}:
+            continue
+        if after.word != "as":
+            raise Unsound(f"A list that stands for a table needs a name. Write `{before.text} {token.text} AS name`.")
+        found.add(place)
+    return found
+
+
+def _items(token: _Token, engine: Engine, names: tuple[str, ...], lists: Mapping[str, str]) -> str:
+    return _ITEMS[engine].format(name=_written(token, engine, names), type=lists[token.text[1:]])

@@ -38,6 +38,15 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One change of a write."""
+
+    statement: Statement
+    optional: bool = False
+    """It may find no row to change; any other step without effect refuses the write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """What one `[[tool]]` declares, proven to prepare on its database."""
 
@@ -65,8 +74,10 @@ class Tool:
     """The query of a read."""
 
     guards: tuple[Guard, ...] = ()
-    steps: tuple[Statement, ...] = ()
-    """The changes of a write, in order; each must change at least one row."""
+    steps: tuple[Step, ...] = ()
+    """The changes of a write, in order."""
+    idempotent: bool = False
+    """A write that finds the rows as it would leave them has succeeded, and changes nothing."""
     impact: str = "customer"
     reversible: bool = False
     amount: str | None = None
@@ -107,8 +118,10 @@ class Tool:
         yield from (guard.statement for guard in self.guards)
         if self.amount_statement:
             yield self.amount_statement
-        yield from self.steps
+        yield from (step.statement for step in self.steps)
 
     def digest(self) -> str:
         """SHA-256 over what a call does: it differs when a write staged earlier would now do something else."""
-        return digest([self.name, self.kind, self.database, [statement.source for statement in self.statements()]])
+        sources = [statement.source for statement in self.statements()]
+        lenient = [self.idempotent, [step.optional for step in self.steps]]
+        return digest([self.name, self.kind, self.database, sources, lenient])

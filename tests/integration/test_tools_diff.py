@@ -131,6 +131,25 @@ def test_a_step_without_effect_refuses(business: Business) -> None:
     refuses(business, a_write("UPDATE orders SET total = 1999 WHERE order_id = '1001'"), "already so")
 
 
+def test_an_optional_step_may_find_no_row(business: Business) -> None:
+    tools = a_write("UPDATE orders SET note = 'x' WHERE order_id = '1001'", "DELETE FROM items WHERE line = 7")
+    refuses(business, tools, "Step 2 of `change` changes no row")
+    with business.load(tools + "optional = true") as catalogue:
+        assert seen(catalogue) == {("orders", "update")}
+
+
+def test_a_write_that_finds_the_rows_as_it_would_leave_them_refuses_unless_it_is_idempotent(business: Business) -> None:
+    step = "UPDATE orders SET note = 'ring twice' WHERE order_id = '1002'"
+    refuses(business, a_write(step), "the rows are already so")
+    with business.load(a_write(step, more="idempotent = true")) as catalogue:
+        write = staging(catalogue)("change")
+        assert write.changes == ()
+        assert isinstance(apply([write], catalogue, key="d:1"), Applied)
+        business.run("UPDATE orders SET note = 'other' WHERE order_id = '1002'")
+        assert isinstance(apply([write], catalogue, key="d:2"), RefusedWrite)
+    assert business.run("SELECT note FROM orders WHERE order_id = '1002'") == [("other",)]
+
+
 def test_a_write_of_too_many_rows_refuses(business: Business) -> None:
     refuses(business, a_write("UPDATE orders SET note = 'all'", more="rows = 2"), "would change 3 rows; at most 2")
 
@@ -151,6 +170,54 @@ def test_a_second_write_sees_the_first(business: Business) -> None:
         two = put("second", earlier=(one,))
         assert apply([one, two], catalogue, key="d:1") == Applied(key="d:1")
     assert business.run("SELECT note FROM orders WHERE order_id = '1001'") == [("one, two",)]
+
+
+def test_a_second_write_shows_what_it_changes_itself(business: Business) -> None:
+    first = a_write("UPDATE orders SET note = 'one' WHERE order_id = '1001'", name="first")
+    second = a_write("UPDATE orders SET total = 5 WHERE order_id = '1001'", name="second")
+    back = a_write("UPDATE orders SET note = NULL WHERE order_id = '1001'", name="back")
+    with business.load(first + second + back) as catalogue:
+        put = staging(catalogue)
+        one = put("first")
+        two = put("second", earlier=(one,))
+        three = put("back", earlier=(one, two))
+        before, after = (
+            [
+                (row["total"], row["note"])
+                for write in (one, two, three)
+                for change in write.changes
+                if (row := getattr(change, side))
+            ]
+            for side in ("before", "after")
+        )
+        assert before == [(1999, None), (1999, "one"), (5, "one")]
+        assert after == [(1999, "one"), (5, "one"), (5, None)]
+        assert isinstance(apply([one, two, three], catalogue, key="d:1"), Applied)
+    assert business.run("SELECT note, total FROM orders WHERE order_id = '1001'") == [(None, 5)]
+
+
+def test_a_row_that_a_second_write_moves_or_deletes_is_shown_as_the_first_left_it(business: Business) -> None:
+    names = ("first", "move", "drop")
+    steps = (
+        "INSERT INTO items (order_id, line, sku) VALUES ('1001', 8, 'A')",
+        "UPDATE items SET line = 9 WHERE order_id = '1001' AND line = 8",
+        "DELETE FROM items WHERE order_id = '1001' AND line = 9",
+    )
+    with business.load("".join(a_write(step, name=name) for name, step in zip(names, steps, strict=True))) as catalogue:
+        put = staging(catalogue)
+        one = put("first")
+        two = put("move", earlier=(one,))
+        three = put("drop", earlier=(one, two))
+        lines = [
+            {
+                (change.before and change.before["line"], change.after and change.after["line"])
+                for change in write.changes
+            }
+            for write in (one, two, three)
+        ]
+        moved = {(8, None), (None, 9)} if business.postgresql else {(8, 9)}  # SQLite knows the row by its row id
+        assert lines == [{(None, 8)}, moved, {(9, None)}]
+        assert isinstance(apply([one, two, three], catalogue, key="d:1"), Applied)
 
 
 def test_of_several_writes_none_happens_when_one_is_refused(business: Business) -> None:

@@ -68,3 +68,38 @@ def test_a_row_that_changed_meanwhile_is_not_written_over(business: Business) ->
         business.run("UPDATE orders SET total = 1999 WHERE order_id = '1001'")
         assert isinstance(apply([write], catalogue, key="d1:1"), RefusedWrite)
     assert business.run("SELECT status FROM orders WHERE order_id = '1001'") == [("processing",)]
+
+
+LISTS = '''
+[[tool]]
+name = "drop_lines"
+kind = "write"
+description = "Take lines out of an order."
+database = "shop"
+[tool.params.order_id]
+type = "string"
+[tool.params.lines]
+type = "list"
+items = { type = "integer" }
+[tool.params.skus]
+type = "list"
+items = { type = "string" }
+[[tool.guard]]
+statement = """
+SELECT 1 FROM :lines AS line JOIN :skus AS sku ON sku.position = line.position
+WHERE NOT EXISTS (SELECT 1 FROM items i JOIN orders o USING (order_id) JOIN customers c USING (customer_id)
+                  WHERE i.order_id = :order_id AND i.line = line.value AND i.sku = sku.value AND c.email = :sender)
+"""
+message = "The sender's order has no such line."
+[[tool.step]]
+statement = "DELETE FROM items WHERE order_id = :order_id AND line IN (SELECT value FROM :lines AS line)"
+'''
+
+
+def test_lists_are_tables_whose_items_are_paired_by_position(business: Business) -> None:
+    with business.load(LISTS) as catalogue:
+        put = staging(catalogue)
+        with pytest.raises(Refused, match="no such line"):
+            put("drop_lines", order_id="1001", lines=[1, 2], skus=["PAN-2", "MUG-1"])
+        write = put("drop_lines", order_id="1001", lines=[2, 1], skus=["PAN-2", "MUG-1"])
+        assert [(change.before or {})["line"] for change in write.changes] in ([1, 2], [2, 1])

@@ -83,6 +83,28 @@ def test_what_is_no_single_sound_statement_is_told(text: str, told: str) -> None
         parse(text, "sqlite", known=("a",))
 
 
+def test_a_list_after_from_or_join_is_a_table_of_its_items() -> None:
+    source = "SELECT 1 FROM :ids AS a JOIN :ids AS b ON b.position = a.position WHERE :ids <> '[]'"
+    lists = {"ids": "bigint"}
+    table = (
+        "(SELECT position, value::bigint AS value FROM jsonb_array_elements_text($1::jsonb) "
+        "WITH ORDINALITY AS item(value, position))"
+    )
+    expected = f"SELECT 1 FROM {table} AS a JOIN {table} AS b ON b.position = a.position WHERE $1 <> '[]'"
+    assert parse(source, "postgresql", lists=lists).sql == expected
+    table = "(SELECT key + 1 AS position, value FROM json_each(:ids))"
+    expected = f"SELECT 1 FROM {table} AS a JOIN {table} AS b ON b.position = a.position WHERE :ids <> '[]'"
+    assert parse(source, "sqlite", lists=lists).sql == expected
+    assert parse(source, "sqlite", lists=lists).names == ("ids",)
+
+
+def test_a_list_that_is_a_table_needs_a_name_and_other_parameters_stay_values() -> None:
+    with pytest.raises(Unsound, match="Write `FROM :ids AS name`"):
+        parse("SELECT 1 FROM :ids", "sqlite", lists={"ids": "text"})
+    source = "SELECT 1 WHERE 1 IS DISTINCT FROM :one"
+    assert parse(source, "postgresql", lists={"ids": "text"}).sql == "SELECT 1 WHERE 1 IS DISTINCT FROM $1"
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_statement_or_unsound(text: str) -> None:
     for engine in ("sqlite", "postgresql"):
