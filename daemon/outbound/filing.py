@@ -1,7 +1,7 @@
 """Brings the mailbox into line with the store: what became of a mail is shown where its reader looks for it.
 
 A reconciler, not a step of the path: it looks for mails whose `filed` is not what it should be, changes the mailbox,
-and then keeps what it shows. So a mailbox that was away, a daemon that was killed and a decision by command are one case.
+and then keeps what it shows. A mailbox that was away, a daemon that was killed, a decision by command: all one case.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Everything here can be done twice: a mail that is shown as it should be is left 
 moved or deleted. Nothing is ever expunged but by UID (RFC 4315): what somebody else marked as deleted stays.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,11 +166,20 @@ def _move_all(
         except IMAPClientAbortError:
             raise
         except IMAPClientError as error:
-            refused.append(str(error))
+            client.noop()
+            left = _flags(client, [mail.uid for mail in group])
+            if len(left) == len(group):
+                refused.append(str(error))
+                continue
+            # some servers move none when one has been expunged meanwhile (RFC 5530, EXPUNGEISSUED)
+            done += [_missing(mail, folders) for mail in group if mail.uid not in left]
+            again, why = _move_all(client, [mail for mail in group if mail.uid in left], folders)
+            done += again
+            refused += why
     return tuple(done), tuple(refused)
 
 
-def _move(client: "IMAPClient", mails: Sequence[Lying], folder: str) -> Iterator[Done]:
+def _move(client: "IMAPClient", mails: Sequence[Lying], folder: str) -> list[Done]:
     """MOVE (RFC 6851), or what it stands for; a kill between COPY and STORE leaves a second copy, never none."""
     if not client.folder_exists(folder):
         client.create_folder(folder)
@@ -186,9 +195,11 @@ def _move(client: "IMAPClient", mails: Sequence[Lying], folder: str) -> Iterator
         client.add_flags(uids, [DELETED], silent=True)
         if client.has_capability("UIDPLUS"):
             client.uid_expunge(uids)
-    for mail in mails:
-        to = arrived.get(mail.uid or 0)
-        yield Done(mail=mail, moved=True, to=to, sought=None if to else folder)
+    places = [arrived.get(mail.uid or 0) for mail in mails]
+    return [
+        Done(mail=mail, moved=True, to=to, sought=None if to else folder)
+        for mail, to in zip(mails, places, strict=True)
+    ]
 
 
 def copied(codes: Iterable[bytes | None], folder: str) -> dict[int, Position]:
