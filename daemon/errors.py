@@ -6,6 +6,7 @@ TriagedError                     tools/errors.py
 │   ├── BrainBusy                handlers/contract.py
 │   ├── StoreBusy                the store could not commit
 │   ├── Unreachable              a server could not be reached (exit code 3)
+│   │   └── LoginRefused         it does not let us in before a person has done something
 │   └── Refused4xx               the mail server said: not now
 ├── Permanent                    a person has to change something first
 │   ├── BrainFailed              handlers/contract.py
@@ -14,6 +15,7 @@ TriagedError                     tools/errors.py
 │   ├── StoreUnusable            the store can't be opened or written
 │   ├── Refused5xx               the mail server said: never
 │   ├── Unaddressable            daemon/outbound/compose.py: no address that a reply could go to
+│   ├── OAuthRefused             a provider's answer is an OAuth error
 │   ├── Sealed                   a value can't be opened: erased, or another key
 │   └── NotFound, Ambiguous, NotPossible    what a command was asked for
 ├── Uncertain                    no answer after the final dot: nobody can know whether the mail left
@@ -30,6 +32,10 @@ class StoreBusy(Transient):
 
 class Unreachable(Transient):
     """A server could not be reached."""
+
+
+class LoginRefused(Unreachable):
+    """A server does not let us in. A person has to do something first, so it is not asked again in a hurry."""
 
 
 class Refused4xx(Transient):
@@ -54,6 +60,14 @@ class SchemaMismatch(Permanent):
 
 class StoreUnusable(Permanent):
     """The store can't be opened or written."""
+
+
+class OAuthRefused(Permanent):
+    """A provider answered with an OAuth error (RFC 6749 section 5.2)."""
+
+    def __init__(self, code: str, description: str = "") -> None:
+        super().__init__(f"The provider says {code}{f': {description}' if description else ''}.")
+        self.code = code
 
 
 class Sealed(Permanent):

@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.fixtures.floor",
     "tests.fixtures.messages_api",
     "tests.fixtures.office",
+    "tests.fixtures.oauth_server",
 ]

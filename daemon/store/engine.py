@@ -141,6 +141,12 @@ def sqlite_path(url: str) -> Path | None:
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
+def state_directory(config: Config) -> Path:
+    """Where the daemon keeps files of its own: beside a SQLite store, else beside the master key."""
+    path = sqlite_path(config.url(config.store.url))
+    return path.parent if path else master_key_path(config).parent
+
+
 def master_key_path(config: Config) -> Path:
     """Where the master key lies: as configured, or beside the store."""
     if config.store.master_key_file is not None:
