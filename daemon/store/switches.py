@@ -24,7 +24,7 @@ def turn_off(session: Session, vault: Vault, switch: str, *, by: str, reason: st
     """Turn off; False when it was off already."""
     note = vault.seal(INSTALLATION, "switches.note", switch, reason.encode())
     row = insert(session, Switch).values(name=switch, by=by, at=now, note=note).on_conflict_do_nothing()
-    return session.connection().execute(row).rowcount == 1
+    return session.connection().execute(row.returning(col(Switch.name))).first() is not None
 
 
 def turn_on(session: Session, switch: str) -> bool:
