@@ -27,7 +27,7 @@ from daemon.inbound.maildir import Watcher
 from daemon.inbound.screen import ScreenConfig, Screened
 from daemon.inbound.screening import Screening
 from daemon.outbound.copies import SentCopies
-from daemon.outbound.deliver import Outbound
+from daemon.outbound.parts import Outbound
 from daemon.outbound.smtp import Submission
 from daemon.pipeline import Parts, receive, register
 from daemon.release import Release
@@ -324,7 +324,7 @@ class _Accounts(dict[str, Reader]):
 
 
 class _Business:
-    """`daemon.outbound.deliver.Writes` on the databases of the active release."""
+    """`daemon.outbound.parts.Writes` on the databases of the active release."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon

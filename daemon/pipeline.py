@@ -26,7 +26,8 @@ from daemon.errors import Stopped
 from daemon.gate.verdict import Check, Reason, Verdict
 from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.screen import Screened
-from daemon.outbound.deliver import Outbound, deliver
+from daemon.outbound.deliver import deliver
+from daemon.outbound.parts import Outbound
 from daemon.route.rules import Route
 from daemon.store import drafts, ingest, turns
 from daemon.store.codec import encode

@@ -1,7 +1,7 @@
 """Makes the mail that answers a message: recipient, subject and threading come from code alone (promise P4).
 
-A pure function: the same arguments give the same octets, so that a mail can be composed again after a crash and is
-still the mail that was approved.
+A pure function: the same arguments give the same octets. From the moment that they may have left, the octets are
+kept (`deliveries.composed`): a copy, a search and a second sending go by what was sent, whatever was configured since.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ _QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[!-;=?A-~]+")
 """Printable ASCII without angle brackets and @: a half of a Message-ID."""
+_OWN_MESSAGE_ID = re.compile(rb"^Message-ID: <([^<>\r\n]+)>\r$", re.MULTILINE)
 _SUBJECT = 300
 _IDENTIFIERS = 20
 _IDENTIFIER_LENGTH = 300
@@ -108,6 +109,22 @@ def compose(  # noqa: PLR0913 - all that a reply depends on, by name
     raw = head + _content(clean(body), [part for part in below if part], quote, message_id, html_part=reply.html)
     mail_from = address(envelope_from) if envelope_from else own
     return Composed(raw=raw, message_id=message_id, mail_from=mail_from, rcpt_to=to, subject=subject)
+
+
+def kept(raw: bytes, *, message: Message, mailbox: MailboxConfig, envelope_from: str | None = None) -> Composed:
+    """What `compose` made earlier, from its octets: the configuration may have changed since.
+
+    Raises:
+        Unaddressable: the sender has no address that mail can be sent to.
+    """
+    found = _OWN_MESSAGE_ID.search(raw)
+    return Composed(
+        raw=raw,
+        message_id=found.group(1).decode("ascii") if found else "",
+        mail_from=address(envelope_from or mailbox.address),
+        rcpt_to=address(message.sender.address),
+        subject=_subject(message.subject),
+    )
 
 
 def address(text: str) -> str:

@@ -19,7 +19,7 @@ class Account(Protocol):
 
 
 class SentCopies:
-    """`daemon.outbound.deliver.Copies` over the IMAP accounts of the configuration."""
+    """`daemon.outbound.parts.Copies` over the IMAP accounts of the configuration."""
 
     def __init__(self, config: Config, accounts: Mapping[str, Account]) -> None:
         self._config = config

@@ -13,23 +13,20 @@ A delivery that is found in `sending` at the start is never sent again.
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import stamina
 import structlog
 
-from daemon.config import Config
 from daemon.errors import Refused4xx, Refused5xx, Stopped, StoreBusy, Uncertain, Unreachable
 from daemon.gate.verdict import Reason
-from daemon.outbound.compose import Composed, compose
-from daemon.outbound.smtp import Opened, Submission
+from daemon.outbound.compose import Composed, compose, kept
+from daemon.outbound.parts import Outbound
+from daemon.outbound.smtp import Opened
 from daemon.store import delivering, ending
-from daemon.store.engine import Store
+from daemon.store.delivering import Given
 from daemon.store.job import Halt, Job, load
-from daemon.store.queue import Queue
 from tools.errors import Permanent, Transient
 from tools.located import Faults
 
@@ -38,61 +35,6 @@ FILING = 10
 """Tries to file the copy; then the mail is done without."""
 MOST = 3600.0
 """The longest wait between two tries, seconds."""
-
-
-class Copies(Protocol):
-    """Where copies of what was sent are filed (an IMAP account's Sent folder)."""
-
-    async def find(self, mailbox: str, message_id: str) -> bool:
-        """Whether Sent holds a mail with that Message-ID; False proves nothing."""
-        ...
-
-    async def file(self, mailbox: str, raw: bytes) -> None:
-        """Put a copy into Sent."""
-        ...
-
-    def wanted(self, mailbox: str) -> bool:
-        """Whether we are the ones who file copies for this mailbox."""
-        ...
-
-
-class Writes(Protocol):
-    """Staged writes in the business database: T2."""
-
-    async def apply(self, job: Job) -> str | None:
-        """Apply every write of the draft, once; the sentence of a refusal, or None.
-
-        Raises:
-            Transient: the database could not answer; nobody knows whether it happened, ask again.
-        """
-        ...
-
-    async def refuse(self, job: Job, detail: str) -> bool:
-        """Make sure that they never happen; True when they have happened already.
-
-        Raises:
-            Transient: the database could not answer; nothing is decided, ask again.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outbound:
-    """What deliveries need."""
-
-    store: Store
-    queue: Queue
-    config: Callable[[], Config]
-    submission: Callable[[], Submission]
-    writes: Writes
-    copies: Copies
-    clock: Callable[[], datetime]
-    alone: bool
-    """Nobody else can be working on this store: what is found in `sending` has no worker any more."""
-    active: set[str]
-    """Deliveries that this process has in hand."""
-    reached: Callable[[str, str], Awaitable[None]]
-    """Called at each durable boundary with the delivery's id and the new state; the tests kill the process there."""
 
 
 async def deliver(parts: Outbound, delivery_id: str) -> None:
@@ -144,8 +86,10 @@ async def _begin(parts: Outbound, job: Job) -> bool:
     """T1."""
     if _shadow(parts, job):
         return await _hold(parts, job, Reason.SHADOW, 'The mailbox is in mode = "shadow".')
-    now = parts.clock()
-    result = await parts.store.write(lambda session: delivering.begin(session, job, oldest=oldest(parts, job), now=now))
+    now, vault, most = parts.clock(), parts.store.vault, parts.config().limits.breaker
+    result = await parts.store.write(
+        lambda session: delivering.begin(session, vault, job, most=most, oldest=oldest(parts, job), now=now)
+    )
     return await _halted(parts, job, result) if isinstance(result, Halt) else True
 
 
@@ -189,11 +133,14 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     await parts.reached(job.id, "opened")
     claim = parts.config().smtp.claim
     deadline = _boot() + claim
-    now = parts.clock()
+    now, vault, most = parts.clock(), parts.store.vault, parts.config().limits.breaker
     until = now + timedelta(seconds=claim)
+    given = Given(raw=composed.raw, message_id=composed.message_id)
     try:
         result = await parts.store.write(
-            lambda session: delivering.claim_send(session, job, until=until, oldest=oldest(parts, job), now=now)
+            lambda session: delivering.claim_send(
+                session, vault, job, given, until=until, most=most, oldest=oldest(parts, job), now=now
+            )
         )
     except BaseException:
         await opened.abandon()
@@ -202,7 +149,9 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
         await opened.abandon()
         return await _halted(parts, job, result)
     await parts.reached(job.id, "sending")
-    return await _data(parts, replace(job, token=result, state="sending"), opened, composed, deadline)
+    return await _data(
+        parts, replace(job, token=result, state="sending", composed=composed.raw), opened, composed, deadline
+    )
 
 
 async def _data(parts: Outbound, job: Job, opened: Opened, composed: Composed, deadline: float) -> bool:
@@ -280,16 +229,19 @@ async def _found(parts: Outbound, job: Job, composed: Composed) -> bool:
 
 
 def composed_for(parts: Outbound, job: Job) -> Composed:
-    """The mail of a job: the same bytes each time, so that the copy in Sent is what was sent."""
+    """The mail of a job: as it was given to the server, once it was; composed now before that."""
     config = parts.config()
+    mailbox, envelope_from = config.mailbox[job.mailbox], config.smtp.envelope_from
+    if job.composed is not None:
+        return kept(job.composed, message=job.message, mailbox=mailbox, envelope_from=envelope_from)
     return compose(
         message=job.message,
         raw_quote=job.message.text,
         body=job.text.body,
         revision=job.revision,
-        mailbox=config.mailbox[job.mailbox],
+        mailbox=mailbox,
         reply=config.reply,
-        envelope_from=config.smtp.envelope_from,
+        envelope_from=envelope_from,
         mark_key=parts.store.vault.mark_key,
         automatic=job.automatic,
         language=job.text.language,
@@ -309,8 +261,8 @@ async def _halted(parts: Outbound, job: Job, halt: Halt) -> bool:
 
 
 async def _hold(parts: Outbound, job: Job, reason: Reason, detail: str) -> bool:
-    now, vault = parts.clock(), parts.store.vault
-    await parts.store.write(lambda session: ending.held(session, vault, job, reason.value, detail, now=now))
+    now, vault, most = parts.clock(), parts.store.vault, parts.config().limits.breaker
+    await parts.store.write(lambda session: ending.held(session, vault, job, reason.value, detail, most=most, now=now))
     log.info("reply.held", message=job.message.id, draft=job.draft, reason=reason.value)
     return False
 

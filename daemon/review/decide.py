@@ -99,6 +99,10 @@ def approve(
     )
     if earlier is not None and earlier.applied:
         delivery.applied, delivery.state = True, "ready"  # the writes stand; only the mail is missing
+    if resend and earlier is not None and earlier.revision == draft.revision:
+        # one Message-ID is one mail (RFC 5322 section 3.6.4): what is sent again is what was sent
+        sent = content.composed_of(vault, earlier)
+        delivery.composed = None if sent is None else content.seal_composed(vault, delivery, sent)
     drafts.enqueue_delivery(session, queue, delivery, priority="high")
     _set_mails(session, draft, "approved")
     _note(session, vault, draft, by, "resend" if resend else "approve", resend or "", now)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from daemon.store.codec import decode
 from daemon.store.seal import Vault
-from daemon.store.tables import Mail, Revision
+from daemon.store.tables import Delivery, Mail, Revision
 from handlers.contract import Fact, Message
 
 
@@ -29,3 +29,15 @@ def text_of(vault: Vault, revision: Revision) -> Text:
         Text,
         vault.open(revision.person_id, "revisions.content", f"{revision.draft_id}:{revision.number}", revision.content),
     )
+
+
+def composed_of(vault: Vault, delivery: Delivery) -> bytes | None:
+    """The mail as it was given to the server; None: it never was."""
+    if delivery.composed is None:
+        return None
+    return vault.open(delivery.person_id, "deliveries.composed", delivery.id, delivery.composed)
+
+
+def seal_composed(vault: Vault, delivery: Delivery, raw: bytes) -> bytes:
+    """What `composed_of` opens."""
+    return vault.seal(delivery.person_id, "deliveries.composed", delivery.id, raw)

@@ -3,13 +3,15 @@
 What ends a delivery on the way stands in `daemon.store.ending`.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from daemon.config import BreakerConfig
 from daemon.errors import Stopped
-from daemon.store import conversations, limits, records, switches, transition
+from daemon.store import breaker, content, conversations, limits, records, switches, transition
 from daemon.store.codec import decode
 from daemon.store.job import Halt, Job
 from daemon.store.limits import Charge
@@ -19,13 +21,25 @@ from daemon.store.tables import Conversation, Delivery, Draft
 _ANSWERED = "Another reply to this mail is out, or may be."
 
 
-def begin(session: Session, job: Job, *, oldest: datetime | None, now: datetime) -> str | Halt:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The mail that is about to be given to the server."""
+
+    raw: bytes
+    message_id: str
+
+
+def begin(
+    session: Session, vault: Vault, job: Job, *, most: BreakerConfig, oldest: datetime | None, now: datetime
+) -> str | Halt:
     """T1: everything is still as it was approved; limits are reserved, a new token is written.
 
     Returns:
         The new token, or why it may not go on.
     """
     if halt := _halt(session, job, from_states=("approved",), oldest=oldest) or _answered(session, job):
+        return halt
+    if halt := _storm(session, vault, job, most, now):
         return halt
     if exceeded := _reserve(session, job, now):
         return exceeded
@@ -61,13 +75,26 @@ def applied(session: Session, vault: Vault, job: Job, *, now: datetime) -> bool:
     return True
 
 
-def claim_send(session: Session, job: Job, *, until: datetime, oldest: datetime | None, now: datetime) -> str | Halt:
+def claim_send(
+    session: Session,
+    vault: Vault,
+    job: Job,
+    given: Given,
+    *,
+    until: datetime,
+    most: BreakerConfig,
+    oldest: datetime | None,
+    now: datetime,
+) -> str | Halt:
     """T4: after RCPT was accepted and before DATA; from here on nobody can know whether the mail left.
 
     Args:
         session: writes.
+        vault: seals.
         job: in state `ready`, or `approved` when nothing is to be written.
+        given: what will be sent; kept for the copy, for recovery and for a second sending.
         until: when the final dot must have been sent; the worker itself goes by its boot clock.
+        most: more than that, and sending turns itself off.
         oldest: mail received before is not answered by itself; None: whatever its age.
         now: when.
 
@@ -76,14 +103,22 @@ def claim_send(session: Session, job: Job, *, until: datetime, oldest: datetime 
     """
     if halt := _halt(session, job, from_states=("approved", "ready"), oldest=oldest):
         return halt
+    if halt := _storm(session, vault, job, most, now):
+        return halt
     if job.state == "approved" and (exceeded := _reserve(session, job, now)):
         return exceeded
     token = new_id()
+    kept = {
+        "composed": content.seal_composed(vault, session.get_one(Delivery, job.id), given.raw),
+        "sent_message_id_mac": vault.mac("message-id", given.message_id),
+    }
     try:
         with session.begin_nested():
-            transition.step(session, job, job.state, token=token, state="sending", claimed_until=until)
+            transition.step(session, job, job.state, token=token, state="sending", claimed_until=until, **kept)
     except sa.exc.IntegrityError:
         return Halt(kind="hold", reason="stale-draft", detail=_ANSWERED)
+    if job.automatic:
+        breaker.sending(session, most, now=now)
     transition.set_draft(session, job, state="delivering")
     transition.set_mails(session, job, state="delivering")
     records.write(
@@ -145,7 +180,7 @@ def _halt(session: Session, job: Job, *, from_states: tuple[str, ...], oldest: d
     if delivery.token != job.token or delivery.state not in from_states:
         raise Stopped("Another worker has gone on with this delivery.")
     if switch := switches.off(session, mailbox=job.mailbox, handler=job.handler):
-        return Halt(kind="hold" if job.applied else "wait", reason="paused", detail=f"`{switch}` is off.")
+        return _off(job, switch)
     if conversation.inbound_seq != draft.based_on_seq:
         return Halt(
             kind="hold" if job.applied else "moot", reason="stale-draft", detail="A newer mail of the sender came in."
@@ -159,13 +194,23 @@ def _halt(session: Session, job: Job, *, from_states: tuple[str, ...], oldest: d
     return None
 
 
+def _storm(session: Session, vault: Vault, job: Job, most: BreakerConfig, now: datetime) -> Halt | None:
+    """Turns sending off where one more automatic reply would be more than can be right."""
+    if job.automatic and not breaker.may_send(session, vault, most, now=now):
+        return _off(job, switches.BREAKER)
+    return None
+
+
+def _off(job: Job, switch: str) -> Halt:
+    return Halt(kind="hold" if job.applied else "wait", reason=switches.reason(switch), detail=f"`{switch}` is off.")
+
+
 def _reserve(session: Session, job: Job, now: datetime) -> Halt | None:
     delivery = session.get_one(Delivery, job.id)
     charge = limits.reserve(session, decode(list[Charge], delivery.reserved.encode()), now)
     if charge is not None:
-        return Halt(
-            kind="hold", reason="limit-exceeded", detail=f"The limit `{charge.name}` has no room for this reply."
-        )
+        reason = "rate-cap" if charge.name in limits.CAPS else "limit-exceeded"
+        return Halt(kind="hold", reason=reason, detail=f"The limit `{charge.name}` has no room for this reply.")
     delivery.reserved_at = now
     session.add(delivery)
     return None

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from daemon.store import conversations, drafts, records, switches, transition
+from daemon.config import BreakerConfig
+from daemon.store import breaker, conversations, drafts, records, switches, transition
 from daemon.store.job import Job
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault, new_id
@@ -53,8 +54,12 @@ def wait(session: Session, queue: Queue, job: Job, reason: str, *, now: datetime
         drafts.enqueue_delivery(session, queue, session.get_one(Delivery, job.id))
 
 
-def held(session: Session, vault: Vault, job: Job, reason: str, detail: str, *, now: datetime) -> None:
+def held(
+    session: Session, vault: Vault, job: Job, reason: str, detail: str, *, most: BreakerConfig, now: datetime
+) -> None:
     """A certain non-delivery that needs a person; after `applied` it goes to the top of the queue."""
+    if reason == "refused-by-server":
+        breaker.refused(session, vault, most, now=now)
     if not job.applied:
         transition.release(session, job)
     answer = transition.said(vault, job, detail)

@@ -38,6 +38,8 @@ class Job:
     message: Message
     text: Text
     writes: tuple[StagedWrite, ...]
+    composed: bytes | None = None
+    """The mail as it was given to the server; None: it never was."""
 
     @property
     def key(self) -> str:
@@ -87,6 +89,7 @@ def load(session: Session, vault: Vault, delivery_id: str) -> Job | None:
         message=content.message_of(vault, mail),
         text=content.text_of(vault, revision),
         writes=tuple(_write(vault, row) for row in writes),
+        composed=content.composed_of(vault, delivery),
     )
 
 

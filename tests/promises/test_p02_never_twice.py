@@ -6,7 +6,6 @@ import pytest
 
 from daemon.errors import NotPossible
 from daemon.outbound.deliver import deliver
-from daemon.review import decide
 from daemon.store.codec import encode
 from daemon.store.limits import Charge
 from daemon.store.tables import Delivery, Draft
@@ -64,6 +63,43 @@ async def test_a_reply_that_is_found_in_sent_after_a_crash_has_left(floor: Floor
     assert len(floor.copies.holds) == 1
 
 
+async def test_the_copy_is_what_was_sent_whatever_is_configured_meanwhile(floor: Floor) -> None:
+    floor.copies.mine = True
+    draft = floor.desk.draft(outcome="send")
+    floor.kill_at = "sent"
+    row = floor.desk.rows(Delivery, draft_id=draft)[0]
+    with pytest.raises(Killed):
+        await deliver(floor.parts(), row.id)
+    floor.reload("reply", signature="A new signature")
+    await deliver(floor.parts(), row.id)
+    assert floor.copies.raws == [floor.sink.received[0].raw]
+
+
+async def test_what_is_sent_again_is_what_was_sent(floor: Floor) -> None:
+    draft = floor.desk.draft(outcome="send")
+    floor.sink.decide = lambda asked: "drop" if asked == "stored" else None
+    assert await floor.run(draft) == "uncertain"
+    floor.sink.decide = lambda _: None
+    floor.reload("reply", signature="A new signature")
+    floor.desk.later(hours=1)
+    floor.approve(draft, resend="Ana says that nothing came")
+    assert await floor.run(draft) == "done"
+    assert floor.sink.received[0].raw == floor.sink.received[1].raw
+
+
+async def test_a_reply_is_found_in_sent_under_the_message_id_that_it_left_with(floor: Floor) -> None:
+    draft = floor.desk.draft(outcome="send")
+    floor.kill_at = "answered"
+    row = floor.desk.rows(Delivery, draft_id=draft)[0]
+    with pytest.raises(Killed):
+        await deliver(floor.parts(), row.id)
+    await floor.copies.file("support", floor.sink.received[0].raw)
+    moved = floor.config.mailbox["support"].model_copy(update={"address": "support@new.example"})
+    floor.config = floor.config.model_copy(update={"mailbox": {"support": moved}})
+    await deliver(floor.parts(), row.id)
+    assert floor.desk.rows(Delivery, id=row.id)[0].state == "done"
+
+
 @pytest.mark.parametrize(
     ("phase", "answer", "state", "reason"),
     [
@@ -118,22 +154,13 @@ async def test_a_worker_that_wakes_up_late_is_fenced(floor: Floor) -> None:
 
 
 async def test_a_reply_that_may_have_left_is_sent_again_only_on_purpose_and_under_its_message_id(floor: Floor) -> None:
-    desk = floor.desk
-    draft = desk.draft(outcome="send")
+    draft = floor.desk.draft(outcome="send")
     floor.sink.decide = lambda asked: "drop" if asked == "stored" else None
     assert await floor.run(draft) == "uncertain"
     floor.sink.decide = lambda _: None
-
-    def approve(why: str | None) -> str:
-        return desk.store.write_now(
-            lambda session: decide.approve(
-                session, desk.store.vault, desk.queue, floor.config, draft, by="eve", now=desk.now, resend=why
-            )
-        )
-
     with pytest.raises(NotPossible, match="--resend"):
-        approve(None)
-    approve("Ana says that nothing came")
+        floor.approve(draft)
+    floor.approve(draft, resend="Ana says that nothing came")
     assert await floor.run(draft) == "done"
     ids = {mail.raw.decode().partition("Message-ID: ")[2].partition("\r\n")[0] for mail in floor.sink.received}
     assert (len(floor.sink.received), len(ids)) == (2, 1)
