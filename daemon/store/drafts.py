@@ -37,7 +37,7 @@ class Ended:
     reasons: tuple[str, ...]
     checks: tuple[Mapping[str, Any], ...]
     route: Mapping[str, Any]
-    """rule, handler, priority, label, assign, trace."""
+    """rule, handler, priority, label, assign, move, trace."""
     proposal: Proposal
     text: Text
     brain: str
@@ -125,6 +125,8 @@ def _decide(session: Session, vault: Vault, mail: Mail, ended: Ended, draft: Dra
         ",".join(route.get("label") or ()) or None,
         route.get("assign"),
     )
+    if mail.move_to != route.get("move"):
+        mail.move_to, mail.filed = route.get("move"), None
     mail.note = vault.seal(mail.person_id, "messages.note", mail.id, encode(dict[str, Any], dict(route)))
     mail.reason = ended.reasons[0] if ended.reasons else None
     if draft is None:

@@ -135,3 +135,12 @@ def test_only_what_is_wrong_is_looked_at(desk: Desk) -> None:
     steps = [row[3] for row in plan if "messages" in row[3]]
     assert len(steps) > 20
     assert all("USING INDEX ix_messages_filed (mailbox=? AND filed=?" in step for step in steps[1:]), steps
+
+
+def test_the_folder_that_a_rule_names_is_kept_in_the_transaction_that_ends_the_turn(desk: Desk) -> None:
+    message = desk.take(incoming(position=at(1))).message
+    settle(desk, Done(mail=unfiled(desk)[0]))
+    claimed = desk.claim(desk.mail(message).conversation_id)
+    assert claimed is not None
+    desk.finish(claimed, outcome="ignore", move="Invoices")
+    assert [(mail.wanted, mail.move_to) for mail in unfiled(desk)] == [(Shown.IGNORED, "Invoices")]
