@@ -35,3 +35,8 @@ def grant(config: Config, mailbox: str) -> Grant:
     oauth = config.mailbox[mailbox].oauth
     assert oauth is not None
     return Grant(token_file(config, mailbox), client=partial(client, config, mailbox), fingerprint=fingerprint(oauth))
+
+
+def grants(config: Config) -> dict[str, Grant]:
+    """The grant of each mailbox that has `oauth`."""
+    return {name: grant(config, name) for name, mailbox in config.mailbox.items() if mailbox.oauth is not None}
