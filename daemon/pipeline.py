@@ -83,6 +83,7 @@ async def receive(parts: Parts, arrival: Arrival) -> Receipt:
         ignored=screened.automatic.value if screened.automatic else None,
         detail=screened.detail,
         position=arrival.position,
+        file=arrival.file,
     )
     now, debounce = parts.clock(), parts.mind().release.config.limits.debounce
     vault, queue = parts.store.vault, parts.queue

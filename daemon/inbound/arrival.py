@@ -28,6 +28,8 @@ class Arrival:
     """Aware, UTC: when we got it, or INTERNALDATE."""
     envelope: Envelope = Envelope()
     position: Position | None = None
+    file: str | None = None
+    """The unique name of its file in a Maildir (maildir(5))."""
     oversize: int | None = None
     """True size in octets when `raw` was cut because the mail exceeds the limit; it is then held, never dropped."""
 

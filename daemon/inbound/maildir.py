@@ -67,10 +67,7 @@ class Watcher:
         try:
             await self._in_thread(self._prepare)
         except OSError as error:
-            raise Unreachable(
-                f"Mailbox {self._name}: the Maildir {self._path} can't be used: {error.strerror}. "
-                "Correct `path`, or give the daemon's user the right to read and write it."
-            ) from error
+            raise self._unusable(error) from error
         self._watch()
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -174,14 +171,39 @@ class Watcher:
             raw=raw,
             received_at=datetime.fromtimestamp(info.st_mtime, UTC),
             oversize=info.st_size if oversize else None,
+            file=_unique(file.name),
         )
 
     def _put_away(self, file: Path) -> None:
         """Move to cur/, not marked as seen: a person may still look at it there."""
-        file.rename(self._path / "cur" / f"{file.name.partition(':')[0]}:2,")
+        file.rename(self._path / "cur" / f"{_unique(file.name)}:2,")
+
+    async def ask(self, work: Callable[[Path], T]) -> T:
+        """Run `work` on this Maildir's thread, with its path.
+
+        Raises:
+            Unreachable: it can't be read or written.
+        """
+        try:
+            return await self._in_thread(work, self._path)
+        except OSError as error:
+            raise self._unusable(error) from error
+        except RuntimeError as error:
+            raise Unreachable(f"The mailbox {self._name} is being closed. Try again later.") from error
+
+    def _unusable(self, error: OSError) -> Unreachable:
+        return Unreachable(
+            f"Mailbox {self._name}: the Maildir {self._path} can't be used: {error.strerror}. "
+            "Correct `path`, or give the daemon's user the right to read and write it."
+        )
 
     def _trouble(self, name: str, why: str) -> None:
         """Say it once; the file stays where it is until somebody mends it."""
         if self._troubles.get(name) != why:
             log.error("maildir.left", mailbox=self._name, file=name, why=why)
         self._troubles[name] = why
+
+
+def _unique(name: str) -> str:
+    """A file's name without the letters that programs put behind it."""
+    return name.partition(":")[0]

@@ -1,12 +1,11 @@
 """Shows in a Maildir what became of mails: the letters `S` and `R` behind the name (maildir(5)), by renaming."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daemon.store.filing import Done, Lying, Shelved, Shown
 
-FOLDER = "cur"
 LETTERS = {Shown.READ: frozenset("S"), Shown.ANSWERED: frozenset("RS")}
 """As the person's own program would set them; held and ignored mail stays unread."""
 _INFO = ":2,"
@@ -18,21 +17,34 @@ def show(maildir: Path, mails: Sequence[Lying]) -> Shelved:
     Raises:
         OSError: the folder can't be read or written.
     """
-    folder = maildir / FOLDER
-    names = {mail.file: _find(folder, mail.file or "") for mail in mails}
-    if None in names.values():
-        present = {each.name.partition(_INFO)[0]: each.name for each in folder.iterdir()}
-        names = {file: name or present.get(file or "") for file, name in names.items()}
-    return Shelved(done=tuple(_rename(folder, mail, names[mail.file]) for mail in mails))
+    done = [Done(mail=mail) for mail in mails if not _concerned(mail)]
+    concerned = [mail for mail in mails if _concerned(mail)]
+    names = _names(maildir / "cur", {mail.file or "" for mail in concerned})
+    lost = len(names) < len(concerned)
+    coming = {_unique(each) for each in (maildir / "new").iterdir()} if lost else set()
+    done += [_rename(maildir / "cur", mail, names) for mail in concerned if mail.file not in coming]
+    return Shelved(done=tuple(done))
 
 
-def _find(folder: Path, file: str) -> str | None:
-    """The name as we gave it, if no other program has changed it: a large folder is not listed for it."""
-    name = f"{file}{_INFO}"
-    return name if (folder / name).exists() else None
+def _concerned(mail: Lying) -> bool:
+    """Whether letters have to be there, or to go."""
+    return mail.wanted in LETTERS or mail.before in LETTERS
 
 
-def _rename(folder: Path, mail: Lying, name: str | None) -> Done:
+def _names(folder: Path, files: set[str]) -> dict[str, str]:
+    """Unique name to name; the folder, which may be large, is listed only if another program has changed one."""
+    quick = {file: f"{file}{_INFO}" for file in files if (folder / f"{file}{_INFO}").exists()}
+    if len(quick) == len(files):
+        return quick
+    return {unique: each.name for each in folder.iterdir() if (unique := _unique(each)) in files}
+
+
+def _unique(file: Path) -> str:
+    return file.name.partition(":")[0]
+
+
+def _rename(folder: Path, mail: Lying, names: Mapping[str, str]) -> Done:
+    name = names.get(mail.file or "")
     if name is None:
         return Done(mail=mail, missing=True)
     unique, _, letters = name.partition(_INFO)

@@ -28,6 +28,8 @@ class Incoming:
     """The reason for which the screen ended it; None: somebody has to answer."""
     detail: str
     position: Position | None = None
+    file: str | None = None
+    """The unique name of its file in a Maildir."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ def _known(session: Session, incoming: Incoming, digest: str) -> Mail | None:
             incoming.position.uidvalidity,
             incoming.position.uid,
         )
+    if known is not None and incoming.file is not None:
+        known.file = incoming.file
     return known
 
 
@@ -110,6 +114,7 @@ def _store(session: Session, vault: Vault, incoming: Incoming, person: str, dige
         folder=position.folder if position else None,
         uidvalidity=position.uidvalidity if position else None,
         uid=position.uid if position else None,
+        file=incoming.file,
         size=message.size,
         received_at=incoming.received_at,
         content=vault.seal(person, "messages.content", message.id, encode(Message, message)),
