@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from daemon.duration import Duration
 from daemon.loopback import is_loopback
@@ -56,11 +56,35 @@ class FormConfig(Section):
     """Mail that a contact form sends: who filled it in is the sender, never verified; the reply goes there."""
 
     sender: str = Field(alias="from", description="From of the form's mail; it must be authenticated.")
-    address: str = Field(description="Regular expression whose group 1 is the address in the text.")
+    address: str = Field(
+        description="Regular expression that occurs once in the text; its group is the address. `^` and `$` are the "
+        "ends of a line."
+    )
     text: str = Field(
-        default="", description="Regular expression whose group 1 is what was written. Empty: the whole text."
+        default="", description="Regular expression whose group is what was written. Empty: the whole text."
     )
     auto: bool = Field(default=False, description="false: a reply to a form always waits for a person.")
+
+    @field_validator("sender")
+    @classmethod
+    def _is_address(cls, sender: str) -> str:
+        if not re.fullmatch(r"[^\s<>@]+@[^\s<>@]+", sender):
+            raise ValueError(f"{sender!r} is not a mail address. Write the address that stands in From of the form")
+        return sender
+
+    @field_validator("address", "text")
+    @classmethod
+    def _has_one_group(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern, re.MULTILINE).groups
+        except re.error as error:
+            raise ValueError(f"this is not a regular expression: {error}. Correct it") from error
+        if pattern and groups != 1:
+            raise ValueError(
+                f"the expression has {groups} groups, and one is needed: what stands in ( ) is taken. "
+                "Write (?: ) where a bracket should take nothing"
+            )
+        return pattern
 
 
 class MailboxConfig(Section):
@@ -74,7 +98,8 @@ class MailboxConfig(Section):
     )
     trust: tuple[str, ...] = Field(
         default=(),
-        description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty: nobody is verified.",
+        description="authserv-ids whose Authentication-Results we believe (RFC 8601). Empty, and `dkim` off: nobody is "
+        "verified.",
     )
     results: Literal["above", "below"] = Field(
         default="above",
@@ -121,6 +146,17 @@ class MailboxConfig(Section):
     listen: str | None = Field(default=None, description="LMTP/SMTP: `127.0.0.1:2424` or `unix:/run/triaged/lmtp`.")
     path: Path | None = Field(default=None, description="Maildir: the folder that holds new/, cur/ and tmp/.")
     form: tuple[FormConfig, ...] = Field(default=(), description="`[[mailbox.NAME.form]]`: contact forms.")
+
+    @field_validator("trust")
+    @classmethod
+    def _not_at_the_border(cls, trust: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if trust and info.data.get("kind") == "smtp":
+            raise ValueError(
+                'kind = "smtp" is the border itself: no server before it is yours, so that every field of the mail is '
+                'the sender\'s word (RFC 8601 section 5). Take it out and write dkim = "local", or put a mail server '
+                'in front and take its mail with kind = "lmtp"'
+            )
+        return trust
 
     @model_validator(mode="after")
     def _complete(self) -> "MailboxConfig":

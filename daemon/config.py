@@ -284,7 +284,7 @@ def read(directory: Path) -> tuple[Config, Document]:
     document = located.load(directory / FILE)
     config = located.validate(document, Config)
     config._directory = directory.absolute()  # noqa: SLF001 - a private attribute of our own model, set once here
-    faults = [*_secret_faults(config, document), *_oauth_faults(config, document)]
+    faults = [*_secret_faults(config, document), *_oauth_faults(config, document), *_form_faults(config, document)]
     if faults:
         raise Faults(faults)
     return config, document
@@ -307,6 +307,17 @@ def _secret_faults(config: Config, document: Document) -> Iterator[Fault]:
     for key, path in named:
         if path is not None and (problem := secrets.problem(secrets.locate(config.directory, path))):
             yield document.fault(key, problem)
+
+
+def _form_faults(config: Config, document: Document) -> Iterator[Fault]:
+    for name, mailbox in config.mailbox.items():
+        for number, form in enumerate(mailbox.form):
+            if form.sender.lower() in config.own_addresses:
+                yield document.fault(
+                    ("mailbox", name, "form", number, "from"),
+                    f"`from`: {form.sender} is an address of ours, and mail from ourselves is never answered. Let the "
+                    "form send from another address.",
+                )
 
 
 def _oauth_faults(config: Config, document: Document) -> Iterator[Fault]:

@@ -145,6 +145,7 @@ def as_one(messages: Sequence[Message], *, as_human_mail: bool = False) -> Messa
         text="\n\n".join(message.text for message in messages if message.text),
         attachments=tuple(part for message in messages for part in message.attachments),
         notes=tuple(notes),
+        form=all(message.form for message in messages),
     )
 
 

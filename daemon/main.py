@@ -20,11 +20,13 @@ from daemon.brain.choice import Chosen, choose
 from daemon.config import Config, secret
 from daemon.consider import Mind
 from daemon.gate.case import Past
+from daemon.inbound import settings
 from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.imap import Reader
 from daemon.inbound.lmtp import Listener
 from daemon.inbound.maildir import Watcher
-from daemon.inbound.screen import ScreenConfig, Screened
+from daemon.inbound.resolver import KeyResolver
+from daemon.inbound.screen import Screened
 from daemon.inbound.screening import Screening
 from daemon.outbound.copies import SentCopies
 from daemon.outbound.parts import Outbound
@@ -117,7 +119,7 @@ class Daemon:
         self.queue = Queue(self.store)
         stack.callback(self.queue.close)
         await self._remember_release(self.release)
-        self._screening = Screening()
+        self._screening = Screening(keys=KeyResolver())
         stack.callback(self._screening.close)
         self.tool_threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tools")
         stack.callback(self.tool_threads.shutdown)
@@ -214,15 +216,7 @@ class Daemon:
         return await receive(self.parts, arrival)
 
     async def _screen(self, arrival: Arrival, identifier: str) -> Screened:
-        mailbox = self.config.mailbox[arrival.mailbox]
-        config = ScreenConfig(
-            mailbox=arrival.mailbox,
-            addresses=mailbox.addresses,
-            own_addresses=self.config.own_addresses,
-            trust=mailbox.trust,
-            own_lists=mailbox.own_lists,
-            mark_key=self.store.vault.mark_key,
-        )
+        config = settings.of(self.config, arrival.mailbox, mark_key=self.store.vault.mark_key)
         return await self._screening.screen(arrival, config, identifier)
 
     async def _cursor(self, mailbox: str, folder: str) -> tuple[int, int] | None:

@@ -12,8 +12,10 @@ from daemon.accounts import MailboxConfig
 from daemon.brain.choice import choose
 from daemon.consider import Answer, Mind, Question, consider
 from daemon.gate.case import Past
+from daemon.inbound import settings
 from daemon.inbound.arrival import Arrival, Envelope
-from daemon.inbound.screen import ScreenConfig, Screened
+from daemon.inbound.resolver import KeyResolver
+from daemon.inbound.screen import Screened
 from daemon.inbound.screening import Screening
 from daemon.outbound.compose import compose
 from daemon.release import Release
@@ -50,11 +52,12 @@ class Rehearsal:
         self._release = release
         self._name = mailbox
         self._mailbox: MailboxConfig = release.config.mailbox[mailbox]
+        self._screen = settings.of(release.config, mailbox, mark_key=_KEY)
         self._model = model
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._screening = Screening()
+        self._screening = Screening(keys=KeyResolver())
         self._stack.callback(self._screening.close)
         self._tools = self._stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="tools"))
         if self._model:
@@ -78,7 +81,7 @@ class Rehearsal:
             envelope=envelope,
             oversize=len(raw) if len(raw) > most else None,
         )
-        screened = await self._screening.screen(arrival, self._config(), "rehearsal")
+        screened = await self._screening.screen(arrival, self._screen, "rehearsal")
         result = _empty(file, screened)
         if screened.automatic is not None:
             return {**result, "outcome": "ignore", "reasons": [screened.automatic.value, *screened.message.notes]}
@@ -90,16 +93,6 @@ class Rehearsal:
         except TriagedError as error:
             return {**result, "outcome": "hold", "error": str(error)}
         return {**result, **self._told(answer)}
-
-    def _config(self) -> ScreenConfig:
-        return ScreenConfig(
-            mailbox=self._name,
-            addresses=self._mailbox.addresses,
-            own_addresses=self._release.config.own_addresses,
-            trust=self._mailbox.trust,
-            own_lists=self._mailbox.own_lists,
-            mark_key=_KEY,
-        )
 
     def _mind(self) -> Mind:
         return Mind(

@@ -65,6 +65,8 @@ class Message:
     """Octets as received."""
     notes: tuple[str, ...] = ()
     """Reasons from the closed list in `daemon/gate/verdict.py` why a person should look, found while parsing."""
+    form: bool = False
+    """A contact form sent it: `sender` is who the visitor says to be, never verified, and `text` what they wrote."""
 
 
 # --- what the model sees and says ------------------------------------------------------------------------------------

@@ -163,17 +163,11 @@ def _by(text: str) -> By:
 
 def _files(config: Config, mailbox: str, paths: list[Path]) -> Iterator[tuple[str, Message, str | None]]:
     """Each file as a message, and the reason for which the screen would ignore it before any rule."""
-    from daemon.inbound.screen import ScreenConfig, screen
+    from daemon.inbound import settings
+    from daemon.inbound.screen import screen
 
-    settings = config.mailbox[mailbox]
-    screening = ScreenConfig(
-        mailbox=mailbox,
-        addresses=settings.addresses,
-        own_addresses=config.own_addresses,
-        trust=settings.trust,
-        own_lists=settings.own_lists,
-        mark_key=b"",  # our own marks are recognised by the daemon only: its key is no business of this command
-    )
+    # our own marks are recognised by the daemon only: its key is no business of this command
+    screening = settings.of(config, mailbox, mark_key=b"")
     found = [each for path in paths for each in (sorted(path.iterdir()) if path.is_dir() else [path])]
     with progress(found, "mails") as files:
         for path in files:

@@ -72,8 +72,10 @@ def _aware(time: datetime) -> datetime:
 
 
 def sender(case: Case) -> Found:
-    """The sender is who the mail says."""
+    """The sender is who the mail says; a visitor of a contact form never is, and `auto` of the form lets that pass."""
     given = case.message.sender
+    if case.message.form and given.address and Reason.CONTACT_FORM not in case.message.notes:
+        return
     if given.verdict != "verified" or not given.address:
         yield Reason.UNVERIFIED, given.detail
 

@@ -3,14 +3,20 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from daemon.inbound.address import alabels, domain_of
 from daemon.inbound.mime import Field, uncomment
 from handlers.contract import Verdict
 
-_PROTOCOL = re.compile(r"\bwith\s+([\w-]+)", re.IGNORECASE)
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _LMTP = frozenset({"lmtp", "lmtps", "lmtpa", "lmtpsa", "utf8lmtp", "utf8lmtps", "utf8lmtpa", "utf8lmtpsa"})
 """RFC 3848 and RFC 6531 section 4.3."""
+_SMTP = frozenset({"smtp", "smtps", "esmtp", "esmtps", "esmtpa", "esmtpsa"})
 _SEPARATOR = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^;"])++)', re.DOTALL)
 _PAIR = re.compile(
     r'(?<![\w-])([a-z][\w-]*+(?:\s*+[./]\s*+[\w-]++)?)\s*+=\s*+((?:"(?:[^"\\]|\\.)*+"|[^\s;"])++)',
@@ -29,17 +35,20 @@ class Result:
     """`header.d` to its value, lower case names."""
 
 
-def authenticate(fields: Sequence[Field], sender: str, trust: Sequence[str]) -> tuple[Verdict, str]:
+def authenticate(
+    fields: Sequence[Field], sender: str, trust: Sequence[str], *, below: bool = False
+) -> tuple[Verdict, str]:
     """The verdict on a single, well-formed From address, and why in words.
 
     Alignment is relaxed in a narrower sense than RFC 7489 section 3.1.1: the authenticated domain is the From domain,
-    a parent or a subdomain of it. We don't guess organisational domains from a list of public suffixes, so two sisters
-    (`a.shop.example` for `b.shop.example`) are not aligned unless the server itself says `dmarc=pass`.
+    a parent or a subdomain of it, and neither is a public suffix. Two sisters (`a.shop.example` for `b.shop.example`)
+    are not aligned unless the server itself says `dmarc=pass`.
 
     Args:
         fields: the mail's fields from the top.
         sender: normalised address of From.
         trust: authserv-ids whose results we believe.
+        below: the trusted server writes its results below its own Received field, as Gmail does.
     """
     believed = {name.lower() for name in trust}
     if not believed:
@@ -47,9 +56,10 @@ def authenticate(fields: Sequence[Field], sender: str, trust: Sequence[str]) -> 
     domain = domain_of(sender)
     if not domain:
         return "unverified", "From holds no usable address"
-    found = _topmost(fields, believed)
+    found = _below_border(fields, believed) if below else _topmost(fields, believed)
     if found is None:
-        return "unverified", f"no Authentication-Results by {', '.join(sorted(believed))} above the topmost Received"
+        where = "right below its own Received" if below else "above the topmost Received"
+        return "unverified", f"no Authentication-Results by {', '.join(sorted(believed))} {where}"
     server, results = found
     return _judge(server, results, domain)
 
@@ -62,17 +72,76 @@ def _topmost(fields: Sequence[Field], believed: set[str]) -> tuple[str, list[Res
     us from outside.
     """
     for field in fields:
-        if field.name == "received" and not _inside(field.value):
+        if field.name == "received" and not _by_lmtp(_clauses(field.value)):
             return None
         if field.name == "authentication-results" and (read := results(field.value)) and read[0] in believed:
             return read
     return None
 
 
-def _inside(received: str) -> bool:
-    """Whether a Received field tells of a hop by LMTP; the last `with` counts, an earlier one is the HELO."""
-    protocols = _PROTOCOL.findall(uncomment(received[:_LIMIT]))
-    return bool(protocols) and protocols[-1].lower() in _LMTP
+def _below_border(fields: Sequence[Field], believed: set[str]) -> tuple[str, list[Result]] | None:
+    """The first field by a trusted server between the Received field of its own border and the next Received.
+
+    The border's Received is the topmost that is no hop inside the house, and its `by` is the authserv-id or a host
+    below it, which belongs to the same administrative domain (RFC 8601 section 2.5). A topmost Received by anybody else
+    means that the mail did not come in there, and then every field below is the sender's word: also a pair that looks
+    like the border's. That no forged field stands between the two is the border's duty, which removes those that
+    bear its own name (RFC 8601 section 5).
+    """
+    border = ""
+    for field in fields:
+        if field.name == "received":
+            clauses = _clauses(field.value)
+            if border:
+                return None
+            if _by_lmtp(clauses) or _handed_on(clauses):
+                continue
+            border = _host(clauses)
+            if not any(_within(border, server) for server in believed):
+                return None
+        if border and field.name == "authentication-results" and (read := results(field.value)):
+            server, _ = read
+            if server in believed and _within(border, server):
+                return read
+    return None
+
+
+def _clauses(received: str) -> dict[str, list[str]]:
+    """The clauses of a Received field by name (RFC 5321 section 4.4), in lower case.
+
+    HELO and the recipient are the sender's words: they can add clauses, in quotes too, and never take one away.
+    """
+    words = _QUOTED.sub("quoted", uncomment(received[:_LIMIT])).lower().replace(";", " ; ").split()
+    found: dict[str, list[str]] = {}
+    at = 0
+    while at < len(words):
+        if words[at] in {"from", "by", "via", "with", "id", "for"}:
+            found.setdefault(words[at], []).append(words[at + 1] if at + 1 < len(words) else "")
+            at += 1
+        at += 1
+    return found
+
+
+def _by_lmtp(clauses: dict[str, list[str]]) -> bool:
+    """Whether a Received field tells of a hop by LMTP, and of nothing else."""
+    protocols = clauses.get("with", [])
+    return bool(protocols) and all(protocol in _LMTP for protocol in protocols)
+
+
+def _handed_on(clauses: dict[str, list[str]]) -> bool:
+    """Whether a server handed the mail on to itself, as Gmail's do: a hop from outside has a From clause."""
+    protocols = clauses.get("with", [])
+    return "from" not in clauses and bool(protocols) and all(protocol in _SMTP for protocol in protocols)
+
+
+def _host(clauses: dict[str, list[str]]) -> str:
+    """The host that wrote a Received field; empty when it names none, or several."""
+    hosts = {host.rstrip(".") for host in clauses.get("by", [])}
+    return hosts.pop() if len(hosts) == 1 else ""
+
+
+def _within(host: str, server: str) -> bool:
+    return host == server or host.endswith("." + server)
 
 
 def results(value: str) -> tuple[str, list[Result]] | None:
@@ -140,7 +209,20 @@ def _domain(value: str) -> str:
 
 
 def aligned(authenticated: str, domain: str) -> bool:
-    """Whether one of the two domains is, or is above, the other; a top-level domain is above nothing."""
+    """Whether one of the two domains is, or is above, the other; a public suffix is above nothing.
+
+    Below a public suffix (`com`, `co.uk`, `github.io`) everybody may have a domain: publicsuffix.org.
+    """
     if "." not in authenticated or "." not in domain:
         return False
-    return authenticated == domain or authenticated.endswith("." + domain) or domain.endswith("." + authenticated)
+    if authenticated == domain:
+        return True
+    upper, lower = sorted((authenticated, domain), key=len)
+    return lower.endswith("." + upper) and not _public_suffixes().is_public(upper)
+
+
+@cache
+def _public_suffixes() -> "PublicSuffixList":
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()

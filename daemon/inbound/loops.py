@@ -9,12 +9,24 @@ from daemon.gate.verdict import Reason
 from daemon.inbound import address, phrases
 from daemon.inbound.arrival import Envelope
 from daemon.inbound.mime import Part, parameterised, uncomment
-from daemon.inbound.parse import CONTROL_FIELDS, is_report
+from daemon.inbound.parse import CONTROL_FIELDS
 from handlers.contract import Message
 
 MAX_HOPS = 30
 
 Found = tuple[Reason, str]
+_REPORTED = frozenset(
+    {
+        "multipart/report",
+        "message/delivery-status",
+        "message/disposition-notification",
+        "message/feedback-report",
+        "message/global-delivery-status",
+        "message/global-disposition-notification",
+        "text/rfc822-headers",
+    }
+)
+"""What only machines write (RFC 3464, RFC 8098, RFC 5965, RFC 6533)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +42,8 @@ class Case:
     """Addresses of all our mailboxes."""
     own_lists: frozenset[str]
     mark_key: bytes
+    form: bool = False
+    """A contact form of ours sent it: what says that a machine did so does not count."""
 
     def all(self, name: str) -> list[str]:
         """Every value of a field, from the top."""
@@ -42,22 +56,43 @@ class Case:
         return bool(lists) and all(name in self.own_lists for name in lists)
 
 
-_MACHINES = frozenset({"mailer-daemon", "mailerdaemon", "postmaster", "mail-daemon", "mdaemon"})
+MACHINES = frozenset({"mailer-daemon", "mailerdaemon", "postmaster", "mail-daemon", "mdaemon"})
 _NO_REPLY = re.compile(
     r"(?:.*[._+-])?(?:no|not|dont|do-not|do_not|do\.not|donot|never)[._-]?(?:reply|answer|respond|antworten)(?:[._+-].*)?|nicht[._-]?antworten|ne-?pas-?repondre|noreply.*"
 )
 _LIST_MACHINE = re.compile(
     r"owner-.*|.*-owner|.*-request|.*-bounces?|bounces?(?:[._+=-].*)?|.*-bounces?[+=].*|listserv|majordomo|mailman"
 )
+_LIST_ADDRESS = "the sender is a list or bounce address"
 _REWRITTEN = ("srs0", "srs1", "prvs=", "btv1=", "msprvs1=")
 """Envelope senders that stand for a person's address: forwarding (SRS) and bounce tags (BATV)."""
+
+_METHOD = re.compile(rb"^METHOD[^:\r\n]{0,200}:([A-Za-z]{1,20})\s*$", re.IGNORECASE | re.MULTILINE)
+_YES = re.compile(r"yes\b|true\b", re.IGNORECASE)
+_SPAM = {
+    "x-spam-flag": _YES,
+    "x-spam": _YES,
+    "x-spam-status": _YES,
+    "x-barracuda-spam-flag": _YES,
+    "x-bogosity": re.compile(r"spam\b|yes\b", re.IGNORECASE),
+    "x-dspam-result": re.compile(r"spam\b", re.IGNORECASE),
+    "x-crm114-status": re.compile(r"spam\b", re.IGNORECASE),
+    "x-rspamd-action": re.compile(r"(?:reject|add header|rewrite subject)\b", re.IGNORECASE),
+    "x-spamd-result": re.compile(r"[\w.-]{1,60}:\s*true\b", re.IGNORECASE),
+    "x-ms-exchange-organization-scl": re.compile(r"[5-9]\b"),
+    "x-forefront-antispam-report": re.compile(r"(?:[^;]*;)*?\s*SFV:SPM\b", re.IGNORECASE),
+    "x-vr-spamstate": re.compile(r"spam\b", re.IGNORECASE),
+    "x-proofpoint-spam-details": re.compile(r"rule=spam\b", re.IGNORECASE),
+}
+"""How filters say that a mail is spam; who writes that into their own mail goes unanswered."""
 
 _DMARC_SUBJECT = re.compile(r"^\[?(?:preview\] )?report domain: \S+ submitter: ", re.IGNORECASE)
 
 
 def automatic(case: Case) -> Found | None:
     """The first rule by which this mail must not be answered, and what it saw; None: a person may have written it."""
-    return next((found for rule in _RULES if (found := rule(case))), None)
+    rules = _FORM_RULES if case.form else _RULES
+    return next((found for rule in rules if (found := rule(case))), None)
 
 
 def _own_mail(case: Case) -> Found | None:
@@ -74,12 +109,15 @@ def _own_mail(case: Case) -> Found | None:
 def _report(case: Case) -> Found | None:
     """Reports have a type of their own, whoever sends them (RFC 6522)."""
     root = case.root
-    if root.content_type == "multipart/report" or any(is_report(part) for part in root.children):
+    kinds = {part.content_type for part in root.children}
+    if root.content_type == "multipart/report" or kinds & _REPORTED:
         kind = root.parameters.get("report-type", "").lower()
-        if kind == "delivery-status" or any(part.content_type == "message/delivery-status" for part in root.children):
+        if kind == "delivery-status" or kinds & {"message/delivery-status", "message/global-delivery-status"}:
             return Reason.BOUNCE, "a delivery status notification (RFC 3464)"
         return Reason.AUTOMATIC, f"a report of type {kind[:40] or 'unknown'} (RFC 6522)"
-    if root.content_type.startswith("application/tlsrpt") or case.all("tls-report-domain"):
+    if case.all("tls-report-domain") or any(
+        kind.startswith("application/tlsrpt") for kind in (root.content_type, *kinds)
+    ):
         return Reason.AUTOMATIC, "a TLS report (RFC 8460)"
     if _DMARC_SUBJECT.match(case.message.subject):
         return Reason.AUTOMATIC, "a DMARC report (RFC 7489 section 7.2.1.1)"
@@ -102,15 +140,20 @@ def _says_so(case: Case) -> Found | None:
         "x-autoreply",
         "x-autorespond",
         "x-autoreply-from",
+        "x-mail-autoreply",
+        "x-autogenerated",
         "x-fc-machinegenerated",
         "x-ms-exchange-inbox-rules-loop",
     ):
         for value in case.all(name):
             if value.strip().lower() not in {"no", "false", "0"}:
                 return Reason.AUTOMATIC, f"it carries {name}"
-    for value in case.all("x-loop"):
-        if not value.strip().lower().startswith(CONTROL_FIELDS):
-            return Reason.LOOP, "it carries X-Loop"
+    return None
+
+
+def _loop(case: Case) -> Found | None:
+    if any(not value.strip().lower().startswith(CONTROL_FIELDS) for value in case.all("x-loop")):
+        return Reason.LOOP, "it carries X-Loop"
     return None
 
 
@@ -123,19 +166,30 @@ def _null_path(case: Case) -> Found | None:
     return None
 
 
+def machine(sender: str, *, lists: bool = True) -> Found | None:
+    """Whether an address is one that nobody reads: servers, lists, and who wants no reply.
+
+    Args:
+        sender: normalised address.
+        lists: also those of lists and of bounces.
+    """
+    local = sender.rpartition("@")[0]
+    if local.startswith(_REWRITTEN):
+        return None
+    if local in MACHINES:
+        return Reason.BOUNCE, f"the sender is {local}"
+    if _NO_REPLY.fullmatch(local):
+        return Reason.AUTOMATIC, "the sender wants no reply"
+    return (Reason.BULK, _LIST_ADDRESS) if lists and _LIST_MACHINE.fullmatch(local) else None
+
+
 def _machine_sender(case: Case) -> Found | None:
+    own = [] if case.through_own_list else [each.replace("@", "=") for each in case.addresses]
     for each in _senders(case):
-        local = each.rpartition("@")[0]
-        if local.startswith(_REWRITTEN):
-            continue
-        if local in _MACHINES:
-            return Reason.BOUNCE, f"the sender is {local}"
-        if _NO_REPLY.fullmatch(local):
-            return Reason.AUTOMATIC, "the sender wants no reply"
-        if case.through_own_list:
-            continue
-        if _LIST_MACHINE.fullmatch(local) or any(own.replace("@", "=") in local for own in case.addresses):
-            return Reason.BULK, "the sender is a list or bounce address"
+        if found := machine(each, lists=not case.through_own_list):
+            return found
+        if not each.startswith(_REWRITTEN) and any(tag in each.rpartition("@")[0] for tag in own):
+            return Reason.BULK, _LIST_ADDRESS  # a variable envelope return path names whom the mail went to
     return None
 
 
@@ -143,7 +197,7 @@ def _senders(case: Case) -> Iterator[str]:
     """From, Sender and the envelope's sender, lower case."""
     yield case.message.sender.address
     for value in (*case.all("sender"), *case.all("return-path"), case.envelope.mail_from or ""):
-        yield value.rpartition("<")[2].partition(">")[0].strip().lower()[:320]
+        yield uncomment(value).rpartition("<")[2].partition(">")[0].strip().lower()[:320]
 
 
 def _subject(case: Case) -> Found | None:
@@ -168,13 +222,17 @@ def _bulk(case: Case) -> Found | None:
 def _calendar(case: Case) -> Found | None:
     """Somebody accepted or declined; an invitation is a person's mail (RFC 5546)."""
     for part in case.root.walk():
-        if part.content_type == "text/calendar" and part.parameters.get("method", "").lower() in {
-            "reply",
-            "refresh",
-            "declinecounter",
-        }:
+        if part.content_type not in {"text/calendar", "application/ics"}:
+            continue
+        told = part.parameters.get("method", "") or _in_calendar(part)
+        if told.lower() in {"reply", "refresh", "declinecounter"}:
             return Reason.AUTOMATIC, "an answer to a calendar invitation"
     return None
+
+
+def _in_calendar(part: Part) -> str:
+    found = _METHOD.search(part.content()[:4096])
+    return found.group(1).decode("ascii") if found else ""
 
 
 def _hops(case: Case) -> Found | None:
@@ -183,9 +241,9 @@ def _hops(case: Case) -> Found | None:
 
 
 def _spam(case: Case) -> Found | None:
-    for name, flag in (("x-spam-flag", "yes"), ("x-spam", "yes"), ("x-spam-status", "yes")):
-        if any(value.strip().lower().partition(",")[0].strip() == flag for value in case.all(name)):
-            return Reason.SPAM, f"the filter says {name}: yes"
+    for name, flag in _SPAM.items():
+        if any(flag.match(value.strip()) for value in case.all(name)):
+            return Reason.SPAM, f"the filter says so in {name}"
     return None
 
 
@@ -216,6 +274,7 @@ _RULES: tuple[Callable[[Case], Found | None], ...] = (
     _own_mail,
     _report,
     _says_so,
+    _loop,
     _null_path,
     _machine_sender,
     _subject,
@@ -226,3 +285,13 @@ _RULES: tuple[Callable[[Case], Found | None], ...] = (
     _not_addressed,
 )
 """In the order of how much they say."""
+_FORM_RULES: tuple[Callable[[Case], Found | None], ...] = (
+    _own_mail,
+    _report,
+    _loop,
+    _null_path,
+    _hops,
+    _spam,
+    _not_addressed,
+)
+"""For the mail of a contact form, which a program sends for a person."""

@@ -28,7 +28,13 @@ _WORD = re.compile(r"[^\W_]+")
 _URL = re.compile(r"(?:https?://|www\.|mailto:)\S+|\S+@\S+", re.IGNORECASE)
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _ENCRYPTED = frozenset({"application/pgp-encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
-_REPORTED = frozenset({"message/delivery-status", "message/disposition-notification", "text/rfc822-headers"})
+_ONCE = frozenset(
+    (  # noqa: SIM905 - a list would be a page
+        "from sender reply-to to cc subject date message-id in-reply-to references content-type "
+        "content-transfer-encoding"
+    ).split()
+)
+"""Fields that a mail has at most once (RFC 5322 section 3.6, RFC 2045 section 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,8 @@ class Parsed:
     root: Part
     sender: address.Addresses
     """All From fields together; `message.sender` is the first mailbox of them."""
+    whole: str = ""
+    """All text of the mail in its order, with what `message` has apart as `text` and `quoted`."""
 
 
 @dataclass(slots=True)
@@ -87,7 +95,10 @@ def _read(raw: bytes, *, id: str, mailbox: str, received_at: datetime) -> Parsed
     senders = _addresses(root, "from")
     first = senders.mailboxes[0] if senders.mailboxes else address.Mailbox(address="")
     subject = one_line(charset.words(root.first("subject")))
-    text, quoted, attachments, notes = _content(root, subject)
+    whole, attachments, notes = _content(root, subject)
+    text, quoted = quote.split(whole)
+    if not text.strip():
+        notes.append(Reason.ATTACHMENT_ONLY if attachments and not quoted else Reason.EMPTY)
     if len(senders.mailboxes) > 1 or len(root.all("from")) > 1:
         notes.insert(0, Reason.SEVERAL_FROM)
     if _malformed(raw, root):
@@ -119,7 +130,7 @@ def _read(raw: bytes, *, id: str, mailbox: str, received_at: datetime) -> Parsed
         size=len(raw),
         notes=tuple(dict.fromkeys(note.value for note in notes)),
     )
-    return Parsed(message=message, root=root, sender=senders)
+    return Parsed(message=message, root=root, sender=senders, whole=whole)
 
 
 def _addresses(root: Part, name: str) -> address.Addresses:
@@ -154,11 +165,17 @@ def _date(value: str) -> datetime | None:
 
 
 def _malformed(raw: bytes, root: Part) -> bool:
-    """NUL and bare CR (RFC 5322 section 4), and broken structure, are how two readers of one mail come to disagree."""
-    return b"\0" in raw or bool(_BARE_CR.search(raw)) or any(part.defects for part in root.walk())
+    """NUL, bare CR (RFC 5322 section 4), broken structure and a field too many: two readers of such a mail disagree.
+
+    A second Subject above the one that was signed leaves a DKIM signature valid (RFC 6376 section 8.15).
+    """
+    if b"\0" in raw or _BARE_CR.search(raw) or any(part.defects for part in root.walk()):
+        return True
+    names = [field.name for field in root.fields if field.name in _ONCE]
+    return len(names) != len(set(names))
 
 
-def _content(root: Part, subject: str) -> tuple[str, str, tuple[Attachment, ...], list[Reason]]:
+def _content(root: Part, subject: str) -> tuple[str, tuple[Attachment, ...], list[Reason]]:
     body = _Body(blocks=[], attachments=[], notes=[], cids=set())
     body.blocks = _blocks(root, body)
     chosen: list[str] = []
@@ -175,11 +192,7 @@ def _content(root: Part, subject: str) -> tuple[str, str, tuple[Attachment, ...]
     whole = _clean(whole)
     if "-----BEGIN PGP MESSAGE-----" in whole:
         body.notes.append(Reason.ENCRYPTED)
-    text, quoted = quote.split(whole)
-    attachments = _attachments(body)
-    if not text.strip():
-        body.notes.append(Reason.ATTACHMENT_ONLY if attachments and not quoted else Reason.EMPTY)
-    return text, quoted, attachments, body.notes
+    return whole, _attachments(body), body.notes
 
 
 def _clean(text: str) -> str:
@@ -280,8 +293,3 @@ def differs(plain: str, page: str) -> bool:
 
 def _said(text: str) -> set[str]:
     return {word for word in _WORD.findall(_URL.sub(" ", text[:TEXT_LIMIT]).lower()) if len(word) > 1}
-
-
-def is_report(part: Part) -> bool:
-    """Whether a part is one that only machines write in reports (RFC 3464, RFC 8098)."""
-    return part.content_type in _REPORTED

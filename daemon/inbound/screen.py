@@ -1,11 +1,14 @@
 """The screen: one pure function from a mail at the door to what is known of it before any model is called."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from daemon.gate.verdict import Reason
-from daemon.inbound import address, authenticate, loops, mime, parse
+from daemon.inbound import address, authenticate, dkim, forms, language, loops, mime, parse
 from daemon.inbound.arrival import Arrival
+from daemon.inbound.dkim import KeyRecord
+from daemon.inbound.forms import Form
 from daemon.inbound.parse import Parsed
 from daemon.inbound.subject import base_subject
 from handlers.contract import Message, Sender
@@ -38,6 +41,11 @@ class ScreenConfig:
     own_addresses: frozenset[str] = frozenset()
     """Addresses of all mailboxes, lower case."""
     trust: tuple[str, ...] = ()
+    below: bool = False
+    """The trusted servers write their results below their own Received field."""
+    dkim: bool = False
+    """Signatures are verified here."""
+    forms: tuple[Form, ...] = ()
     own_lists: tuple[str, ...] = ()
     mark_key: bytes = b""
 
@@ -58,12 +66,37 @@ class Screened:
     base_subject: str
     notes: tuple[str, ...] = ()
     """`message.notes`, repeated for those who need nothing else."""
+    wanted: tuple[str, ...] = ()
+    """Names of DKIM keys that could prove who the sender is: look them up, and screen again with the answers."""
 
 
-def screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # noqa: A002 - the field's name
-    """Parse, authenticate and judge a mail. Pure, picklable, never raises: a fault becomes the note `unparsable`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identity:
+    """Who sent a mail, and what is strange about them."""
+
+    sender: Sender
+    notes: tuple[Reason, ...] = ()
+    wanted: tuple[str, ...] = ()
+    form: Form | None = None
+
+
+def screen(
+    arrival: Arrival,
+    config: ScreenConfig,
+    *,
+    id: str,  # noqa: A002 - the field's name
+    keys: Mapping[str, KeyRecord] | None = None,
+) -> Screened:
+    """Parse, authenticate and judge a mail. Pure, picklable, never raises: a fault becomes the note `unparsable`.
+
+    Args:
+        arrival: the mail.
+        config: of its mailbox.
+        id: what the message will be called.
+        keys: what the DNS said to `Screened.wanted` of an earlier look at this mail.
+    """
     try:
-        return _screen(arrival, config, id=id)
+        return _screen(arrival, config, id=id, keys=keys)
     except Exception as error:  # noqa: BLE001 - no mail may stop the daemon; a person looks at it
         notes = [Reason.UNPARSABLE, *([Reason.OVERSIZE] if arrival.oversize else [])]
         message = Message(
@@ -86,35 +119,70 @@ def screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # n
         )
 
 
-def _screen(arrival: Arrival, config: ScreenConfig, *, id: str) -> Screened:  # noqa: A002 - the field's name
+def _screen(
+    arrival: Arrival,
+    config: ScreenConfig,
+    *,
+    id: str,  # noqa: A002 - the field's name
+    keys: Mapping[str, KeyRecord] | None = None,
+) -> Screened:
     parsed = parse.read(arrival.raw, id=id, mailbox=config.mailbox, received_at=arrival.received_at)
-    sender, notes = _identify(parsed, config)
+    identity = _identify(arrival, parsed, config, keys)
+    own, others = _normal(config.addresses), _normal(config.own_addresses)
+    message = parsed.message if identity.form is None else _visitor(parsed, identity, identity.form, own | others)
+    if identity.form is None:
+        message = replace(message, sender=identity.sender)
+    notes = [*message.notes, *(note.value for note in identity.notes)]
+    if any(each != message.sender.address for each in message.reply_to):
+        notes.append(Reason.REPLY_TO_ELSEWHERE)
     if arrival.oversize:
         notes.append(Reason.OVERSIZE)
-    message = replace(
-        parsed.message,
-        sender=sender,
-        size=arrival.oversize or parsed.message.size,
-        notes=tuple(dict.fromkeys((*parsed.message.notes, *(note.value for note in notes)))),
-    )
+    message = replace(message, size=arrival.oversize or message.size, notes=tuple(dict.fromkeys(notes)))
     case = loops.Case(
-        message=message,
+        message=replace(message, sender=identity.sender),
         root=parsed.root,
         envelope=arrival.envelope,
-        addresses=_normal(config.addresses),
-        own_addresses=_normal(config.own_addresses),
+        addresses=own,
+        own_addresses=others,
         own_lists=frozenset(name.strip().strip("<>").lower() for name in config.own_lists),
         mark_key=config.mark_key,
+        form=identity.form is not None,
     )
     automatic, detail = loops.automatic(case) or (None, "")
+    known = bool(message.sender.address)
+    proof_matters = automatic is None or any(form.sender == identity.sender.address for form in config.forms)
     return Screened(
         message=message,
         automatic=automatic,
         detail=detail,
         digest=digest(arrival.raw, parsed),
-        party=sender.address,
-        base_subject=base_subject(message.subject),
+        party=message.sender.address if known else identity.sender.address,
+        # who wrote into a form and can't be told apart from others shares no conversation with them
+        base_subject=base_subject(message.subject) if known else "",
         notes=message.notes,
+        wanted=identity.wanted if proof_matters else (),
+    )
+
+
+def _visitor(parsed: Parsed, identity: _Identity, form: Form, own: frozenset[str]) -> Message:
+    """The mail of a contact form as that of who filled it in: their address, never verified, and their words."""
+    filled = forms.fill(form, parsed.whole, own=own)
+    message, notes = parsed.message, dict.fromkeys(parsed.message.notes)
+    for replaced in (Reason.EMPTY, Reason.ATTACHMENT_ONLY):
+        notes.pop(replaced.value, None)
+    if filled.fault or not form.auto:
+        notes[Reason.CONTACT_FORM.value] = None
+    if not filled.text.strip():
+        notes[Reason.EMPTY.value] = None
+    detail = f"written into the contact form {form.sender} ({identity.sender.detail}): anybody may have written it"
+    return replace(
+        message,
+        sender=Sender(address=filled.address, detail=filled.fault or detail),
+        text=filled.text,
+        quoted="",
+        language=language.guess(f"{message.subject}\n{filled.text}"),
+        notes=tuple(notes),
+        form=True,
     )
 
 
@@ -123,23 +191,36 @@ def _normal(addresses: frozenset[str]) -> frozenset[str]:
     return frozenset(address.normalise(each) or each.lower() for each in addresses)
 
 
-def _identify(parsed: Parsed, config: ScreenConfig) -> tuple[Sender, list[Reason]]:
-    """The sender with a verdict, and what is strange about them."""
-    message, notes = parsed.message, list[Reason]()
-    sender = message.sender
-    verdict, detail = authenticate.authenticate(parsed.root.fields, sender.address, config.trust)
+def _identify(
+    arrival: Arrival, parsed: Parsed, config: ScreenConfig, keys: Mapping[str, KeyRecord] | None
+) -> _Identity:
+    """The sender of the mail itself with a verdict; the visitor of a form comes later."""
+    sender, notes, wanted = parsed.message.sender, list[Reason](), tuple[str, ...]()
+    fields = parsed.root.fields
+    verdict, detail = authenticate.authenticate(fields, sender.address, config.trust, below=config.below)
+    if verdict == "unverified" and config.dkim and sender.address:
+        signatures = dkim.signatures(fields, sender.address, arrival.received_at)
+        if keys is None:
+            wanted = dkim.wanted(signatures)
+        verdict, told = dkim.verify(arrival.raw, signatures, keys or {})
+        detail = told if verdict == "verified" or not config.trust else f"{detail}; {told}"
     if verdict == "failed":
         notes.append(Reason.AUTH_FAILED)
     mailbox = parsed.sender.mailboxes[0] if parsed.sender.mailboxes else address.Mailbox(address="")
-    likeness = address.look_alike(mailbox, config.addresses | config.own_addresses)
+    likeness = address.look_alike(mailbox, _imitable(config))
     if likeness:
         notes.append(Reason.LOOKALIKE)
-    if any(other != sender.address for other in message.reply_to):
-        notes.append(Reason.REPLY_TO_ELSEWHERE)
     doubt = _doubt(parsed, likeness)
     if verdict == "verified" and doubt:
         verdict, detail = "unverified", f"{detail}, but {doubt}"
-    return replace(sender, verdict=verdict, detail=detail), notes
+    identified = replace(sender, verdict=verdict, detail=detail)
+    form = forms.of(config.forms, identified.address, verdict)
+    return _Identity(sender=identified, notes=tuple(notes), wanted=() if doubt else wanted, form=form)
+
+
+def _imitable(config: ScreenConfig) -> frozenset[str]:
+    """Whose domains are worth imitating: ours, those of the servers that we believe, those of our forms."""
+    return frozenset((*config.addresses, *config.own_addresses, *config.trust, *(form.sender for form in config.forms)))
 
 
 def _doubt(parsed: Parsed, likeness: str) -> str:

@@ -54,6 +54,7 @@ def facts(message: Message, *, now: datetime, conversation: Conversation | None 
             "reply_to": list(message.reply_to[:MANY]),
             "is_reply": bool(message.in_reply_to or message.references),
             "notes": list(message.notes),
+            "form": message.form,
         },
         "conversation": {"messages": known.messages, "replies": known.replies, "first": known.messages <= 1},
     }

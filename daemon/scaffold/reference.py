@@ -126,7 +126,7 @@ def _key(name: str, field: FieldInfo) -> Key:
         value = field.get_default(call_default_factory=True)
         default = None if value is None else toml(duration(value) if _is_duration(field) else value)
     return Key(
-        name=name,
+        name=field.alias or name,
         type="duration" if _is_duration(field) else _type(field.annotation),
         default=default,
         required=field.is_required(),

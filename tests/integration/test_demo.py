@@ -70,7 +70,7 @@ def _screened(rehearsal: Rehearsal, sample: SampleMail) -> Screened:
         received_at=datetime.now(UTC),
         envelope=Envelope(mail_from=sample.mail_from, rcpt_to=(sample.rcpt_to,)),
     )
-    return screen(arrival, rehearsal._config(), id="rehearsal")
+    return screen(arrival, rehearsal._screen, id="rehearsal")
 
 
 def test_the_whole_demo_ends_well_and_can_be_reviewed_afterwards(tmp_path: Path) -> None:
