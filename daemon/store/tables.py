@@ -94,6 +94,8 @@ class Mail(Table, table=True):
     """The folder that a rule of the operator names."""
     about_draft_id: str | None = Field(default=None, index=True)
     """The draft whose reply this mail, a delivery status notification, tells about."""
+    about_action: str | None = Field(default=None)
+    """What it tells, `daemon.store.notification.Action`."""
     content: bytes = sealed()
     """The parsed message as JSON."""
     note: bytes | None = sealed(nullable=True)
@@ -116,6 +118,17 @@ class Reference(Table, table=True):
     message_id_mac: str = Field(primary_key=True)
     conversation_id: str = Field(primary_key=True)
     ours: bool = False
+
+
+class HumanAnswer(Table, table=True):
+    """A mail that a person answered by hand: no reply of ours may follow, whenever we get to see the mail."""
+
+    __tablename__: ClassVar[str] = "human_answers"
+    message_id_mac: str = Field(primary_key=True)
+    """Of the mail that was answered."""
+    address_mac: str = Field(primary_key=True)
+    """To whom the answer went."""
+    found_at: datetime = instant(index=True)
 
 
 class Cursor(Table, table=True):
@@ -235,7 +248,7 @@ class Draft(Table, table=True):
     currency: str | None = Field(default=None)
     created_at: datetime = instant(index=True)
     decided_at: datetime | None = instant(nullable=True)
-    placed: str | None = Field(default=None)
+    placed: str | None = Field(default=None, index=True)
     """Where it lies in the mailbox's drafts folder: `revision:uidvalidity:uid`."""
     content: bytes = sealed()
     """The proposal without its text, calls and writes."""
@@ -339,6 +352,8 @@ class Delivery(Table, table=True):
     """What the mail server said last."""
     composed: bytes | None = sealed(nullable=True)
     """The mail as it was given to the server, from the moment that nobody can know whether it left."""
+    bounced: bool = False
+    """A server told that it did not arrive."""
 
 
 class LimitRow(Table, table=True):
