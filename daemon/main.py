@@ -35,11 +35,12 @@ from daemon.pipeline import Parts, receive, register
 from daemon.release import Release
 from daemon.review.counts import tokens_since
 from daemon.route.rules import Route
-from daemon.store import ingest, limits, past, schema, stock, switches, versions
+from daemon.secrets import Credential
+from daemon.store import limits, past, schema, stock, switches, versions
 from daemon.store.engine import exclusive, opened
 from daemon.store.job import Job
+from daemon.store.folders import Cursors
 from daemon.store.limits import Charge
-from daemon.store.position import Position
 from daemon.store.queue import Engine, Queue
 from daemon.store.turns import Claimed
 from handlers.contract import Message
@@ -202,15 +203,17 @@ class Daemon:
             return Listener(name, mailbox, take)
         assert mailbox.password_file is not None
         ca_file = self.config.resolve(mailbox.ca_file) if mailbox.ca_file else None
-        password = partial(secret, self.config, mailbox.password_file)
+        password = partial(self._password, mailbox.password_file)
         return Reader(
             name,
             mailbox.model_copy(update={"ca_file": ca_file}),
-            password=password,
+            credential=password,
             receive=take,
-            cursor=partial(self._cursor, name, mailbox.folder),
-            begin=partial(self._begin, name),
+            cursors=Cursors(self.store, name, self._clock),
         )
+
+    def _password(self, file: Path) -> Credential:
+        return Credential(secret(self.config, file))
 
     async def _receive(self, arrival: Arrival) -> Receipt:
         return await receive(self.parts, arrival)
@@ -218,13 +221,6 @@ class Daemon:
     async def _screen(self, arrival: Arrival, identifier: str) -> Screened:
         config = settings.of(self.config, arrival.mailbox, mark_key=self.store.vault.mark_key)
         return await self._screening.screen(arrival, config, identifier)
-
-    async def _cursor(self, mailbox: str, folder: str) -> tuple[int, int] | None:
-        return await self.store.read(lambda session: ingest.cursor(session, mailbox, folder))
-
-    async def _begin(self, mailbox: str, position: Position) -> None:
-        now = self._clock()
-        await self.store.write(lambda session: ingest.start_cursor(session, mailbox, position, now=now))
 
     def _submission(self) -> Submission:
         smtp = self.config.smtp

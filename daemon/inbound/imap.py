@@ -1,75 +1,67 @@
 """Reads an IMAP folder (RFC 3501): one thread and one connection a mailbox, the cursor moved only by commits.
 
-The thread looks, fetches and hands each mail to the loop, and waits for the commit before it asks for the next: so the
-cursor in the store, which that commit moves, is the only truth (promise P1). Keywords are a hint for people.
+The thread looks, hands each mail to the loop and waits for its commit before the next: so the cursor in the store,
+which that commit moves, is the only truth (promise P1). Then it waits in IDLE (RFC 2177) until the server says
+something, the loop asks for something, or the round ends; without IDLE, until the next poll. A look is SELECT and
+SEARCH, so that a server that froze, or a folder that was made anew under us, is noticed by the end of a round. It looks
+until a look finds nothing: an EXISTS that was told while it was busy is not told again.
+
+```
+imap              the thread, its rounds, and the calls of the loop
+imap_calls        what the loop asks for
+imap_look         one look: plan, fetch, hand in, move the cursor
+imap_cursor       from where to read
+imap_fetch        what is asked of the server
+imap_connection   TLS and login
+imap_trouble      what an error means, and how long to leave the server alone
+```
 """
 
 import asyncio
 import contextlib
-import queue
 import random
-import ssl
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import TypeVar
 
 import structlog
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.exceptions import IMAPClientError
 
 from daemon.accounts import MailboxConfig
-from daemon.errors import StoreUnusable, Unreachable
-from daemon.inbound.arrival import Arrival, Receive
+from daemon.errors import StoreBusy
+from daemon.inbound.arrival import DoorState, Receive
+from daemon.inbound.imap_calls import Calls, answer
+from daemon.inbound.imap_connection import LOST, arrived, close, connect, log_out
+from daemon.inbound.imap_fetch import select
+from daemon.inbound.imap_look import TRIAGED, Cursors, Interrupted, Look, Memory, NotCommitted
+from daemon.inbound.imap_trouble import Timing, Trouble, diagnose, pause
+from daemon.inbound.waker import Waker
+from daemon.secrets import Credential
 from daemon.store.position import Position
-from tools.errors import Transient, TriagedError
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
-TIMEOUT = 30.0
-"""Seconds that the server may be silent; a frozen one is noticed by nothing else."""
-CHUNK = 500
-"""UIDs named in one command: servers refuse long lines."""
-LONGEST = 900.0
-"""The longest wait before the next try to connect, seconds."""
-TRIAGED = b"$Triaged"
-_FIRST_PART = 100_000
-_FIRST_WAIT = 2.0
-"""The first wait before the next try to connect, seconds; it doubles."""
-_STORE_WAIT = 5.0
-"""Seconds until a mail is fetched again that could not be committed."""
-_LOOK = 0.05
+_APPENDUID = "APPENDUID "
 _RECENT = 2000
 """How far back a search by Message-ID looks, in UIDs: over a whole folder it takes seconds."""
-
-Cursor = Callable[[], Awaitable[tuple[int, int] | None]]
-"""(UIDVALIDITY, last UID) as committed; None: the folder was never read."""
-Begin = Callable[[Position], Awaitable[None]]
-"""Commits where reading begins."""
-_LOST = (OSError, IMAPClientAbortError)
-"""After any of these the connection can't be used again."""
+_TICK = 0.05
+_NO_IDLE = 3
+"""Refusals of IDLE after which it is not asked for any more."""
 
 
-class _NotCommitted(Exception):
-    """The store could not take a mail."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """Something the loop wants done on this connection."""
-
-    work: Callable[[IMAPClient], Any]
-    answer: "Future[Any]"
+def _unheard(_: DoorState, __: str, ___: int) -> None:
+    """The usual listener to the states of a reader: none."""
 
 
 class Reader:
     """The door of a mailbox with `kind = "imap"`, and the way to its other folders.
 
-    `receive` must not wait for `append`, `find` or `mark` of the same mailbox: they are served between two mails.
+    `receive` must not wait for `ask` or `look` of the same mailbox: they are served between two mails.
     """
 
     def __init__(
@@ -77,25 +69,44 @@ class Reader:
         name: str,
         config: MailboxConfig,
         *,
-        password: Callable[[], str],
+        credential: Callable[[], Credential],
         receive: Receive,
-        cursor: Cursor,
-        begin: Begin,
+        cursors: Cursors,
+        tell: Callable[[DoorState, str, int], None] = _unheard,
+        timing: Timing = Timing(),  # noqa: B008 - frozen
     ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            name: of the mailbox.
+            config: its table.
+            credential: what to log in with; called on the reader's thread before each login, and may block.
+            receive: takes a mail in.
+            cursors: how far its folders were read.
+            tell: called on the loop with state, detail and failures in a row whenever one of them changes.
+            timing: how long to wait for what.
+        """
         self._name = name
         self._config = config
-        self._password = password
+        self._credential = credential
+        self._cursors = cursors
         self._receive = receive
-        self._cursor = cursor
-        self._begin = begin
-        self._calls: queue.Queue[_Call | None] = queue.Queue()
+        self._listener = tell
+        self._timing = timing
+        self._waker = Waker()
+        self._calls = Calls(name, config.folder, self._waker)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"imap-{name}", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._mark_allowed = False
-        self._failures = 0
-        self.state = "starting"
-        """For `triaged status`: what the connection is doing, in words."""
+        self._client: IMAPClient | None = None
+        self._memory = Memory()
+        self._tries = 0
+        self._idle_refusals = 0
+        self.state = DoorState.STARTING
+        self.detail = ""
+        """What is wrong and what to do; may quote the server, so it is sealed in the store."""
+        self.failures = 0
+        """Failures in a row."""
 
     async def start(self) -> None:
         """Begin to read; a server that is away is waited for."""
@@ -103,19 +114,53 @@ class Reader:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Stop after the mail that is being committed."""
+        """Stop after the mail that is being committed; a server that does not answer is not waited for."""
         self._stopping.set()
-        self._calls.put(None)
-        while self._thread.is_alive():  # noqa: ASYNC110 - a thread sets no asyncio.Event once the loop is gone
-            await asyncio.sleep(_LOOK)  # joining would block the loop that the thread may be waiting for
+        self._waker.poke()
+        if self._loop is None:
+            self._waker.close()
+        deadline = time.monotonic() + self._timing.farewell
+        while self._thread.is_alive():  # joining would block the loop that the thread may be waiting for
+            await asyncio.sleep(_TICK)
+            if time.monotonic() > deadline:
+                if self._client is None:
+                    return  # connecting, or waiting for a name server, which nothing can end; it holds no mail
+                self._cut(self._client)
 
-    async def append(self, folder: str, raw: bytes, flags: tuple[str, ...] = ()) -> None:
-        """Put a mail into a folder.
+    async def ask(self, work: Callable[[IMAPClient], T], *, folder: str | None = None, readonly: bool = True) -> T:
+        """Run `work` on the reader's thread and connection, between two mails or out of IDLE.
+
+        Args:
+            work: gets the client with `folder` selected; may select others.
+            folder: None: the one that is read, for reading and writing.
+            readonly: EXAMINE another folder, so that nothing in it changes.
+
+        Raises:
+            Unreachable: the server can't be reached, or refuses; anything that `work` raises itself passes through.
+        """
+        return await asyncio.wrap_future(self._calls.ask(work, folder, readonly=readonly))
+
+    async def look(self) -> None:
+        """Read what is new in the folder; all that was there when this was called is committed when it returns.
 
         Raises:
             Unreachable: the server can't be reached, or refuses.
+            StoreBusy: the store can't take it now.
         """
-        await self._ask(lambda client: client.append(folder, raw, [flag.encode() for flag in flags]))
+        await asyncio.wrap_future(self._calls.look())
+
+    async def append(
+        self, folder: str, raw: bytes, flags: tuple[str, ...] = (), when: datetime | None = None
+    ) -> tuple[int, int] | None:
+        """Put a mail into a folder: (UIDVALIDITY, UID) where the server tells them (RFC 4315), else None.
+
+        Raises:
+            Unreachable: the server can't be reached, or refuses; the mail may be there all the same.
+        """
+        said = await self.ask(lambda client: client.append(folder, raw, [flag.encode() for flag in flags], when))
+        _, found, after = bytes(said).decode(errors="replace").partition(_APPENDUID)
+        numbers = after.partition("]")[0].split()
+        return (int(numbers[0]), int(numbers[1])) if found and len(numbers) == 2 else None  # noqa: PLR2004 - a pair
 
     async def find(self, folder: str, message_id: str) -> bool:
         """Whether a folder holds a mail with that Message-ID among its newest.
@@ -123,7 +168,12 @@ class Reader:
         Raises:
             Unreachable: the server can't be reached, or refuses.
         """
-        return await self._ask(lambda client: self._find(client, folder, message_id))
+
+        def search(client: IMAPClient) -> bool:
+            first = max(1, max(client.search(["UID", "*"]), default=0) - _RECENT)
+            return bool(client.search(["UID", f"{first}:*", "HEADER", "Message-ID", f"<{message_id}>"]))
+
+        return await self.ask(search, folder=folder)
 
     async def mark(self, position: Position, *, keywords: tuple[str, ...] = (), move_to: str | None = None) -> None:
         """Set keywords on a mail, or move it; a mail that is gone is left alone.
@@ -131,204 +181,135 @@ class Reader:
         Raises:
             Unreachable: the server can't be reached, or refuses.
         """
-        await self._ask(lambda client: self._mark(client, position, keywords, move_to))
+        await self.ask(lambda client: self._mark(client, position, keywords, move_to))
 
-    async def _ask(self, work: Callable[[IMAPClient], T]) -> T:
-        if self._stopping.is_set():
-            raise Unreachable(f"The mailbox {self._name} is being closed. Try again later.")
-        answer: Future[T] = Future()
-        self._calls.put(_Call(work, answer))
-        return await asyncio.wrap_future(answer)
+    @staticmethod
+    def _cut(client: IMAPClient) -> None:
+        """End what the thread waits for, from outside it."""
+        with contextlib.suppress(OSError):
+            client.socket().shutdown(socket.SHUT_RDWR)
 
     # --- the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._session()
-            except LoginError as error:
-                self._tell("the server refuses the login; check `user` and `password_file`", error)
-            except ssl.SSLError as error:
-                self._tell("the server's certificate or TLS is refused; check `host`, `tls` and `ca_file`", error)
-            except _LOST as error:
-                self._tell("the connection was lost or refused", error)
-            except (IMAPClientError, TriagedError) as error:
-                self._tell("the server answered with an error", error)
-            except Exception as error:
-                self._tell("something unexpected happened; the log has it", error)
-                log.exception("imap.failed", mailbox=self._name)
-            self._rest()
-        self.state = "stopped"
-        self._refuse_calls("is being closed")
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._session()
+                except Interrupted:
+                    break
+                except Exception as error:  # noqa: BLE001 - whatever it is, the mailbox is tried again
+                    if not self._stopping.is_set():
+                        self._rest(self._trouble(error))
+        finally:
+            self._calls.close()
+            self._tell(DoorState.STOPPED)
+            self._waker.close()
 
     def _session(self) -> None:
         """One connection, from greeting to logout."""
-        client = self._connect()
+        if not self.failures:
+            self._tell(DoorState.CONNECTING)
+        client = connect(self._config, self._credential, timeout=self._timing.timeout)
+        self._client, began = client, time.monotonic()
+        look = Look(
+            client,
+            self._name,
+            self._config,
+            cursors=self._cursors,
+            receive=self._receive,
+            wait=self._await,
+            between=self._between,
+            busy=lambda: self._tell(DoorState.READING),
+            memory=self._memory,
+        )
         try:
             while not self._stopping.is_set():
-                wait = self._config.poll
-                try:
-                    self._read_new(client, *self._select(client))
-                    self.state = "waiting for mail"
-                except _NotCommitted:
-                    self.state = "waiting for the store"
-                    wait = _STORE_WAIT
-                self._failures = 0
-                self._wait(client, wait)
-                client.noop()
-        finally:
-            try:
-                client.logout()
-            except (*_LOST, IMAPClientError):
-                with contextlib.suppress(*_LOST, IMAPClientError):
-                    client.shutdown()
-
-    def _connect(self) -> IMAPClient:
-        config = self._config
-        assert config.host is not None
-        assert config.user is not None
-        if not self._failures:
-            self.state = f"connecting to {config.host}"
-        context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
-        implicit = config.tls == "implicit"
-        client = IMAPClient(
-            config.host, config.port, ssl=implicit, ssl_context=context if implicit else None, timeout=TIMEOUT
-        )
-        try:
-            client.normalise_times = False  # INTERNALDATE with its zone
-            client._imap.debug = 0  # noqa: SLF001 - imapclient sets 5: imaplib then formats each literal, 10x the CPU
-            if config.tls == "starttls":
-                client.starttls(context)
-            client.login(config.user, self._password())
-        except BaseException:
-            with contextlib.suppress(*_LOST, IMAPClientError):
-                client.shutdown()
+                self._round(client, look)
+            log_out(client)
+        except Interrupted:
+            log_out(client)
             raise
-        return client
+        finally:
+            self._client = None
+            close(client)
+            if time.monotonic() - began > self._timing.steady:
+                self._tries = 0
 
-    def _select(self, client: IMAPClient) -> tuple[int, int]:
-        """UIDVALIDITY and UIDNEXT of the folder."""
-        answer = client.select_folder(self._config.folder)
-        permitted = answer.get(b"PERMANENTFLAGS", ())
-        self._mark_allowed = b"\\*" in permitted or TRIAGED in permitted
-        return int(answer[b"UIDVALIDITY"]), int(answer.get(b"UIDNEXT", 1))
-
-    def _read_new(self, client: IMAPClient, uidvalidity: int, uidnext: int) -> None:
-        """Fetch what lies after the cursor, in UID order, a commit a mail."""
-        known = self._await(self._cursor())
-        if known is None:
-            known = self._first_run(client, uidvalidity, uidnext)
-        # a changed UIDVALIDITY makes every UID new; the store recognises what it has
-        last = known[1] if known[0] == uidvalidity else 0
-        found = client.search(["UID", f"{last + 1}:*"])
-        uids = sorted(uid for uid in found if uid > last)  # `n:*` names the last mail even when it is below n
-        for start in range(0, len(uids), CHUNK):
-            self._take(client, uidvalidity, uids[start : start + CHUNK])
-
-    def _first_run(self, client: IMAPClient, uidvalidity: int, uidnext: int) -> tuple[int, int]:
-        """Commit where to begin, so that what comes while nobody reads is not taken for old mail at the next start."""
-        since = self._config.since
-        last = uidnext - 1
-        if since == "all":
-            last = 0
-        elif isinstance(since, date):
-            last = min(client.search(["SINCE", since]), default=uidnext) - 1
-        self._await(self._begin(Position(folder=self._config.folder, uidvalidity=uidvalidity, uid=last)))
-        return uidvalidity, last
-
-    def _take(self, client: IMAPClient, uidvalidity: int, uids: list[int]) -> None:
-        known = client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
-        for uid in uids:
-            if self._stopping.is_set():
-                return
-            # None: expunged by another client; some servers leave it out, some send an empty body
-            arrival = (
-                self._fetch(client, uidvalidity, uid, known[uid]) if b"RFC822.SIZE" in known.get(uid, {}) else None
-            )
-            if arrival is None:
-                continue
-            self.state = "reading"
-            self._commit(arrival)
-            if self._mark_allowed:
-                client.add_flags([uid], [TRIAGED], silent=True)
-            self._serve_waiting(client)
-
-    def _commit(self, arrival: Arrival) -> None:
-        """Hand a mail in and wait for its commit; the cursor in the store moves with it, or not at all."""
+    def _round(self, client: IMAPClient, look: Look) -> None:
+        """Serve the loop, look until nothing is new, then wait."""
+        self._between()
+        wanted = self._calls.looks()
         try:
-            self._await(self._receive(arrival))
-        except (Transient, StoreUnusable) as error:
-            log.warning("imap.not-committed", mailbox=self._name, why=type(error).__name__)
-            raise _NotCommitted from error
-        except Exception as error:
-            log.exception("imap.not-committed", mailbox=self._name, why=type(error).__name__)
-            raise _NotCommitted from error
+            while look.run():
+                pass
+        except NotCommitted:
+            self._tell(DoorState.STORE_AWAY)
+            answer(wanted, StoreBusy(f"The store can't take the mail of {self._name}. It is tried again."))
+            self._waker.wait(self._timing.store)
+            return
+        except BaseException:
+            answer(wanted, self._calls.unreachable("was lost while it was read"))
+            raise
+        self._tell(DoorState.WAITING)
+        answer(wanted, None)
+        if not self._calls.waiting:
+            self._wait(client)
 
-    def _fetch(self, client: IMAPClient, uidvalidity: int, uid: int, known: dict[bytes, Any]) -> Arrival | None:
-        size = int(known[b"RFC822.SIZE"])
-        huge = size > self._config.max_size
-        part = f"BODY.PEEK[]<0.{_FIRST_PART}>" if huge else "BODY.PEEK[]"
-        answer = client.fetch([uid], [part]).get(uid, {})
-        raw = answer.get(b"BODY[]<0>" if huge else b"BODY[]")
-        if raw is None:
-            return None
-        received = known.get(b"INTERNALDATE")
-        return Arrival(
-            mailbox=self._name,
-            raw=raw,
-            received_at=received.astimezone(UTC) if isinstance(received, datetime) else datetime.now(UTC),
-            position=Position(folder=self._config.folder, uidvalidity=uidvalidity, uid=uid),
-            oversize=size if huge else None,
-        )
+    def _wait(self, client: IMAPClient) -> None:
+        """Wait until the server says something, the loop asks for something, or it is time to look.
 
-    def _wait(self, client: IMAPClient, seconds: float) -> None:
-        """Serve the loop's calls until it is time to look again."""
-        until = time.monotonic() + seconds
-        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                if call := self._calls.get(timeout=left):
-                    self._serve(client, call)
-
-    def _serve_waiting(self, client: IMAPClient) -> None:
-        """Serve what waits, also amid a long backlog."""
-        with contextlib.suppress(queue.Empty):
-            while call := self._calls.get_nowait():
-                self._serve(client, call)
-
-    def _serve(self, client: IMAPClient, call: _Call) -> None:
-        if not call.answer.set_running_or_notify_cancel():
+        IMAPClient's idle_check() is not used: it says the same of a dead connection and of silence, and does not see
+        what came together with the server's `+`. Whatever can be read ends the IDLE, and DONE finds out what it was.
+        """
+        seconds = min(self._config.poll, self._timing.round)
+        if self._idle_refusals >= _NO_IDLE or not client.has_capability("IDLE"):
+            self._waker.wait(seconds, client.socket())
             return
         try:
-            call.answer.set_result(call.work(client))
-        except _LOST as error:
-            call.answer.set_exception(
-                Unreachable(f"The mailbox {self._name} can't be reached: {error}. It is tried again by itself.")
-            )
+            client.idle()
+        except LOST:
             raise
-        except IMAPClientError as error:
-            call.answer.set_exception(
-                Unreachable(f"The mailbox {self._name} refuses: {error}. Check its folders and rights.")
-            )
+        except IMAPClientError:
+            self._idle_refusals += 1
+            raise
+        self._idle_refusals = 0
+        if not arrived(client):
+            self._waker.wait(seconds, client.socket())
+        client.idle_done()
 
-    def _refuse_calls(self, why: str) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                call = self._calls.get_nowait()
-                if call is not None and call.answer.set_running_or_notify_cancel():
-                    call.answer.set_exception(Unreachable(f"The mailbox {self._name} {why}. Try again later."))
+    def _between(self) -> bool:
+        """Serve what the loop asked for, also amid a long backlog; whether there was anything."""
+        if self._stopping.is_set():
+            raise Interrupted
+        assert self._client is not None
+        return self._calls.serve(self._client)
 
-    def _rest(self) -> None:
-        """Wait before the next connection: twice as long each time, with jitter, so that nobody is hammered."""
-        seconds = min(LONGEST, _FIRST_WAIT * 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        until = time.monotonic() + (seconds if self._failures else 0)
+    def _trouble(self, error: Exception) -> Trouble:
+        trouble = diagnose(error, self._name, token=self._config.oauth is not None)
+        what, kind = trouble.state.value, type(error).__name__
+        if trouble.foreseen:
+            log.warning("imap.lost", mailbox=self._name, what=what, error=kind, failures=self._tries + 1)
+        else:
+            log.error("imap.failed", mailbox=self._name, error=kind, exc_info=error)
+        return trouble
+
+    def _rest(self, trouble: Trouble) -> None:
+        """Leave the server alone for a while; nobody waits for that."""
+        self._tries += 1
+        self._tell(trouble.state, trouble.detail, self._tries)
+        until = time.monotonic() + pause(trouble, self._tries, self._timing, random.random())  # noqa: S311 - no secret
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
-            self._stopping.wait(min(left, 0.5))
-            self._refuse_calls(f"can't be reached: {self.state}")
+            self._calls.refuse(f"can't be reached ({trouble.state})")
+            self._waker.wait(left)
 
-    def _tell(self, what: str, error: BaseException) -> None:
-        self._failures += 1
-        self.state = f"{what} ({str(error)[:200]})"
-        log.warning("imap.lost", mailbox=self._name, what=what, error=type(error).__name__, failures=self._failures)
+    def _tell(self, state: DoorState, detail: str = "", failures: int = 0) -> None:
+        if (state, detail, failures) == (self.state, self.detail, self.failures):
+            return
+        self.state, self.detail, self.failures = state, detail, failures
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._listener, state, detail, failures)
 
     def _await(self, work: Awaitable[T]) -> T:
         """Run on the loop, and wait here."""
@@ -339,19 +320,15 @@ class Reader:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
-    def _find(self, client: IMAPClient, folder: str, message_id: str) -> bool:
-        answer = client.select_folder(folder, readonly=True)
-        try:
-            first = max(1, int(answer.get(b"UIDNEXT", 1)) - _RECENT)
-            return bool(client.search(["UID", f"{first}:*", "HEADER", "Message-ID", f"<{message_id}>"]))
-        finally:
-            client.select_folder(self._config.folder)
-
     def _mark(self, client: IMAPClient, position: Position, keywords: tuple[str, ...], move_to: str | None) -> None:
-        if position.folder != self._config.folder or self._select(client)[0] != position.uidvalidity:
+        folder = self._config.folder
+        if position.folder != folder:
+            return
+        selected = select(client, folder, TRIAGED)
+        if selected.uidvalidity != position.uidvalidity:
             return  # the UID means another mail now, or none
         # System flags (\\Seen, \\Answered) are always known; keywords only where the server keeps new ones.
-        flags = [keyword.encode() for keyword in keywords if keyword.startswith("\\") or self._mark_allowed]
+        flags = [keyword.encode() for keyword in keywords if keyword.startswith("\\") or selected.keywords]
         if flags:
             client.add_flags([position.uid], flags, silent=True)
         if move_to is None:

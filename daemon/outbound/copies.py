@@ -9,8 +9,8 @@ from daemon.config import Config
 class Account(Protocol):
     """An IMAP account (`daemon.inbound.imap.Reader`)."""
 
-    async def append(self, folder: str, raw: bytes, flags: tuple[str, ...] = ()) -> None:
-        """Put a mail into a folder."""
+    async def append(self, folder: str, raw: bytes, flags: tuple[str, ...] = ()) -> tuple[int, int] | None:
+        """Put a mail into a folder: UIDVALIDITY and UID, if they are told."""
         ...
 
     async def find(self, folder: str, message_id: str) -> bool:

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from daemon.store import conversations, records
+from daemon.store import conversations, folders, records
 from daemon.store.codec import encode
 from daemon.store.position import Position
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
-from daemon.store.tables import Cursor, Mail, Person, Raw
+from daemon.store.tables import Mail, Person, Raw
 from handlers.contract import Message
 
 
@@ -55,7 +55,7 @@ def ingest(
         debounce: seconds to wait for more of the same conversation.
     """
     if incoming.position is not None:
-        _move_cursor(session, incoming.message.mailbox, incoming.position, now)
+        folders.advance(session, incoming.message.mailbox, incoming.position, now)
     digest = vault.mac("digest", incoming.digest)
     if known := _known(session, incoming, digest):
         return Stored(message=known.id, duplicate=True, conversation=known.conversation_id)
@@ -127,35 +127,3 @@ def _store(session: Session, vault: Vault, incoming: Incoming, person: str, dige
         )
     )
     return mail
-
-
-def _move_cursor(session: Session, mailbox: str, position: Position, now: datetime) -> None:
-    """All UIDs up to this one are committed with this transaction (promise P1)."""
-    cursor = session.get(Cursor, (mailbox, position.folder))
-    if cursor is None:
-        session.add(
-            Cursor(
-                mailbox=mailbox,
-                folder=position.folder,
-                uidvalidity=position.uidvalidity,
-                last_uid=position.uid,
-                modseq=position.modseq,
-                updated_at=now,
-            )
-        )
-        return
-    if cursor.uidvalidity != position.uidvalidity:
-        cursor.uidvalidity, cursor.last_uid = position.uidvalidity, 0
-    cursor.last_uid = max(cursor.last_uid, position.uid)
-    cursor.updated_at = now
-
-
-def cursor(session: Session, mailbox: str, folder: str) -> tuple[int, int] | None:
-    """(UIDVALIDITY, last UID) of a folder; None when it was never read."""
-    found = session.get(Cursor, (mailbox, folder))
-    return (found.uidvalidity, found.last_uid) if found else None
-
-
-def start_cursor(session: Session, mailbox: str, position: Position, *, now: datetime) -> None:
-    """Begin after `position.uid`: what is older is not read."""
-    _move_cursor(session, mailbox, position, now)

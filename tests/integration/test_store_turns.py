@@ -6,9 +6,9 @@ import pytest
 
 from daemon.errors import Stopped
 from daemon.review import decide
-from daemon.store import ingest, stock, turns
+from daemon.store import folders, stock, turns
 from daemon.store.engine import Store
-from daemon.store.position import Position
+from daemon.store.position import FolderCursor, Position
 from daemon.store.queue import Queue
 from daemon.store.tables import Conversation, Delivery, Draft, Mail, Raw, TurnRow
 from handlers.contract import Reply, Turn, Usage
@@ -37,11 +37,23 @@ def test_the_same_mail_again_is_a_duplicate_and_enqueues_nothing(desk: Desk) -> 
     assert desk.rows(Conversation)[0].enqueued == 1
 
 
-def test_a_duplicate_in_a_rebuilt_mailbox_takes_the_new_position_and_moves_the_cursor(desk: Desk) -> None:
+def test_a_duplicate_in_a_folder_made_anew_takes_the_new_position_and_leaves_the_cursor_to_the_reader(
+    desk: Desk,
+) -> None:
     first = desk.take(incoming(digest="same", position=Position(folder="INBOX", uidvalidity=1, uid=7)))
     desk.take(incoming(digest="same", position=Position(folder="INBOX", uidvalidity=2, uid=3)))
     assert (desk.mail(first.message).uidvalidity, desk.mail(first.message).uid) == (2, 3)
-    assert desk.store.read_now(lambda session: ingest.cursor(session, "support", "INBOX")) == (2, 3)
+    assert desk.store.read_now(lambda session: folders.cursor(session, "support", "INBOX")) == FolderCursor(
+        uidvalidity=1, last_uid=7
+    )
+
+
+def test_a_uid_that_is_given_again_belongs_to_the_mail_that_came_last(desk: Desk) -> None:
+    place = Position(folder="INBOX", uidvalidity=1, uid=7)
+    first = desk.take(incoming(digest="lost when the folder was put back", position=place))
+    second = desk.take(incoming(digest="new", position=place))
+    assert desk.mail(first.message).uid is None
+    assert desk.mail(second.message).uid == 7
 
 
 def test_ignored_mail_is_kept_with_its_reason_and_starts_nothing(desk: Desk) -> None:
