@@ -38,8 +38,8 @@ from daemon.route.rules import Route
 from daemon.secrets import Credential
 from daemon.store import limits, past, schema, stock, switches, versions
 from daemon.store.engine import exclusive, opened
-from daemon.store.job import Job
 from daemon.store.folders import Cursors
+from daemon.store.job import Job
 from daemon.store.limits import Charge
 from daemon.store.queue import Engine, Queue
 from daemon.store.turns import Claimed
