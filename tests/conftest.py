@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.business",
     "tests.fixtures.store",
     "tests.fixtures.dovecot",
+    "tests.fixtures.dns_server",
     "tests.fixtures.imap_reader",
     "tests.fixtures.smtp_sink",
     "tests.fixtures.floor",
