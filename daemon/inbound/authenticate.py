@@ -13,7 +13,6 @@ from handlers.contract import Verdict
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _LMTP = frozenset({"lmtp", "lmtps", "lmtpa", "lmtpsa", "utf8lmtp", "utf8lmtps", "utf8lmtpa", "utf8lmtpsa"})
 """RFC 3848 and RFC 6531 section 4.3."""
 _SMTP = frozenset({"smtp", "smtps", "esmtp", "esmtps", "esmtpa", "esmtpsa"})
@@ -72,7 +71,7 @@ def _topmost(fields: Sequence[Field], believed: set[str]) -> tuple[str, list[Res
     us from outside.
     """
     for field in fields:
-        if field.name == "received" and not _by_lmtp(_clauses(field.value)):
+        if field.name == "received" and not _by_lmtp(field.value):
             return None
         if field.name == "authentication-results" and (read := results(field.value)) and read[0] in believed:
             return read
@@ -91,12 +90,11 @@ def _below_border(fields: Sequence[Field], believed: set[str]) -> tuple[str, lis
     border = ""
     for field in fields:
         if field.name == "received":
-            clauses = _clauses(field.value)
             if border:
                 return None
-            if _by_lmtp(clauses) or _handed_on(clauses):
+            if _by_lmtp(field.value) or _handed_on(field.value):
                 continue
-            border = _host(clauses)
+            border = _host(field.value)
             if not any(_within(border, server) for server in believed):
                 return None
         if border and field.name == "authentication-results" and (read := results(field.value)):
@@ -106,37 +104,35 @@ def _below_border(fields: Sequence[Field], believed: set[str]) -> tuple[str, lis
     return None
 
 
-def _clauses(received: str) -> dict[str, list[str]]:
-    """The clauses of a Received field by name (RFC 5321 section 4.4), in lower case.
+def _said(received: str, word: str) -> list[str]:
+    """What follows a word of a Received field (RFC 5321 section 4.4), wherever it stands, in lower case.
 
-    HELO and the recipient are the sender's words: they can add clauses, in quotes too, and never take one away.
+    HELO and the recipient are the sender's words, brackets and quotation marks too: so what looks like a comment counts
+    as well. They can add a clause then, and hide none of the server's own.
     """
-    words = _QUOTED.sub("quoted", uncomment(received[:_LIMIT])).lower().replace(";", " ; ").split()
-    found: dict[str, list[str]] = {}
-    at = 0
-    while at < len(words):
-        if words[at] in {"from", "by", "via", "with", "id", "for"}:
-            found.setdefault(words[at], []).append(words[at + 1] if at + 1 < len(words) else "")
-            at += 1
-        at += 1
-    return found
+    return re.findall(rf"(?<![\w.-]){word}\s+([^\s;()<>\"]+)", received[:_LIMIT].lower())
 
 
-def _by_lmtp(clauses: dict[str, list[str]]) -> bool:
+def _protocols(received: str) -> set[str]:
+    """The protocols of a hop, without those of TLS: `(using TLSv1.3 with cipher …)`."""
+    return set(_said(received, "with")) - {"cipher"}
+
+
+def _by_lmtp(received: str) -> bool:
     """Whether a Received field tells of a hop by LMTP, and of nothing else."""
-    protocols = clauses.get("with", [])
-    return bool(protocols) and all(protocol in _LMTP for protocol in protocols)
+    protocols = _protocols(received)
+    return bool(protocols) and protocols <= _LMTP
 
 
-def _handed_on(clauses: dict[str, list[str]]) -> bool:
-    """Whether a server handed the mail on to itself, as Gmail's do: a hop from outside has a From clause."""
-    protocols = clauses.get("with", [])
-    return "from" not in clauses and bool(protocols) and all(protocol in _SMTP for protocol in protocols)
+def _handed_on(received: str) -> bool:
+    """Whether a server handed the mail on to itself, as Gmail's do: a hop from outside begins with its From clause."""
+    protocols = _protocols(received)
+    return received[:3].lower() == "by " and bool(protocols) and protocols <= _SMTP
 
 
-def _host(clauses: dict[str, list[str]]) -> str:
+def _host(received: str) -> str:
     """The host that wrote a Received field; empty when it names none, or several."""
-    hosts = {host.rstrip(".") for host in clauses.get("by", [])}
+    hosts = {host.rstrip(".") for host in _said(received, "by")}
     return hosts.pop() if len(hosts) == 1 else ""
 
 
