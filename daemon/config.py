@@ -260,6 +260,13 @@ class Config(Section):
         return url
 
     @property
+    def submission(self) -> SmtpConfig:
+        """`[smtp]` with absolute paths, and with the login name of the mailbox that it logs in as."""
+        smtp = self.smtp
+        user = smtp.user or (self.mailbox[smtp.oauth].user if smtp.oauth else None)
+        return smtp.model_copy(update={"user": user, "ca_file": self.resolve(smtp.ca_file) if smtp.ca_file else None})
+
+    @property
     def own_addresses(self) -> frozenset[str]:
         """Every address of every mailbox, lower case."""
         return frozenset(address for mailbox in self.mailbox.values() for address in mailbox.addresses)

@@ -28,6 +28,8 @@ from daemon.inbound.maildir import Watcher
 from daemon.inbound.resolver import KeyResolver
 from daemon.inbound.screen import Screened
 from daemon.inbound.screening import Screening
+from daemon.oauth import configured as oauth
+from daemon.oauth.grant import Grant
 from daemon.outbound.copies import SentCopies
 from daemon.outbound.parts import Outbound
 from daemon.outbound.smtp import Submission
@@ -91,6 +93,7 @@ class Daemon:
         self._reached = reached
         self._given_brain = brain
         self._stack = AsyncExitStack()
+        self._grants: dict[str, Grant] = {}
         self.doors: dict[str, Door] = {}
 
     @property
@@ -129,6 +132,7 @@ class Daemon:
         )
         await self._chosen.start()
         stack.push_async_callback(self._chosen.close)
+        self._grants = oauth.grants(self.config)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
         self.parts = self._parts()
         if lost := stock.take(self.store, self.queue):
@@ -201,19 +205,15 @@ class Daemon:
             return Watcher(name, mailbox.model_copy(update={"path": self.config.resolve(mailbox.path)}), take)
         if mailbox.kind != "imap":
             return Listener(name, mailbox, take)
-        assert mailbox.password_file is not None
         ca_file = self.config.resolve(mailbox.ca_file) if mailbox.ca_file else None
         password = partial(self._password, mailbox.password_file)
         return Reader(
             name,
             mailbox.model_copy(update={"ca_file": ca_file}),
-            credential=password,
+            credential=self._grants[name].credential if mailbox.oauth else password,
             receive=take,
             cursors=Cursors(self.store, name, self._clock),
         )
-
-    def _password(self, file: Path) -> Credential:
-        return Credential(secret(self.config, file))
 
     async def _receive(self, arrival: Arrival) -> Receipt:
         return await receive(self.parts, arrival)
@@ -222,11 +222,20 @@ class Daemon:
         config = settings.of(self.config, arrival.mailbox, mark_key=self.store.vault.mark_key)
         return await self._screening.screen(arrival, config, identifier)
 
+    def _password(self, file: Path | None) -> Credential:
+        assert file is not None
+        return Credential(secret(self.config, file))
+
     def _submission(self) -> Submission:
-        smtp = self.config.smtp
-        password = secret(self.config, smtp.password_file) if smtp.password_file else None
-        ca_file = self.config.resolve(smtp.ca_file) if smtp.ca_file else None
-        return Submission(smtp.model_copy(update={"ca_file": ca_file}), password)
+        smtp = self.config.submission
+        if smtp.oauth:
+            return Submission(smtp, self._grants[smtp.oauth].ask)
+        password = smtp.password_file
+
+        async def proof() -> Credential:
+            return self._password(password)
+
+        return Submission(smtp, proof if password else None)
 
     async def _past(self, message: Message) -> Past:
         vault, address = self.store.vault, message.sender.address

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -150,6 +151,22 @@ class TokenFile:
                 f"The tokens {self.path} can't be written: {error.strerror}. Check the owner and space of its folder."
             ) from error
 
+    def prepare(self) -> None:
+        """Make the folder, as a user whose files the daemon can read.
+
+        Raises:
+            NotPossible: it can't be made, or we are somebody else than the daemon.
+        """
+        state = self.path.parent.parent
+        owner = state.stat().st_uid if state.exists() else os.geteuid()
+        if os.geteuid() not in {0, owner}:
+            raise NotPossible(
+                f"{state} belongs to another user, who could not read what you write. Log in as that one: "
+                f"runuser -u {_user(owner)} -- triaged login {self.mailbox}"
+            )
+        with self.locked():
+            pass
+
     @contextlib.contextmanager
     def locked(self, patience: float = PATIENCE) -> Iterator[None]:
         """Keep every other writer out, in this process and others.
@@ -159,13 +176,11 @@ class TokenFile:
             NotPossible: the folder can't be used.
         """
         try:
-            self._prepare()
+            self._make_folder()
             handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise NotPossible(
-                f"{self.path.parent} can't be used: {error.strerror}. It must belong to the daemon's user; "
-                f"log in as that one: runuser -u triaged -- triaged login {self.mailbox}"
-            ) from error
+            told = "It must belong to the daemon's user; `triaged db upgrade` makes the state directory"
+            raise NotPossible(f"{self.path.parent} can't be used: {error.strerror}. {told}.") from error
         try:
             self._own(handle)
             _wait(handle, patience, self.mailbox)
@@ -173,7 +188,7 @@ class TokenFile:
         finally:
             os.close(handle)
 
-    def _prepare(self) -> None:
+    def _make_folder(self) -> None:
         folder = self.path.parent
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -189,6 +204,13 @@ class TokenFile:
         if os.geteuid() == 0:
             state = self.path.parent.parent.stat()
             os.fchown(handle, state.st_uid, state.st_gid)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _wait(handle: int, patience: float, mailbox: str) -> None:

@@ -11,18 +11,20 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.accounts import SmtpConfig
-from daemon.errors import Refused4xx, Refused5xx, Uncertain, Unreachable
+from daemon.errors import LoginRefused, Refused4xx, Refused5xx, Uncertain, Unreachable
 from daemon.loopback import is_loopback
+from daemon.outbound.login import log_in
+from daemon.secrets import Credential
 from tools.errors import Permanent, TriagedError
 
 if TYPE_CHECKING:
-    from aiosmtplib import SMTP, SMTPResponse
+    from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPResponse
 
 FINAL: Final = 600.0
 """Seconds to wait for the answer to the final dot (RFC 5321 section 4.5.3.2.6)."""
@@ -34,23 +36,31 @@ _ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
+Proof = Callable[[], Awaitable[Credential]]
+"""What a login is proven with, asked at each login.
+
+Raises:
+    Unreachable: it can't be had; `LoginRefused` where a person has to do something first.
+    tools.located.Faults: the file of a password can't be read.
+"""
+
 
 class Submission:
     """The submission server."""
 
-    def __init__(self, config: SmtpConfig, password: str | None = None, *, final: float = FINAL) -> None:
+    def __init__(self, config: SmtpConfig, credential: Proof | None = None, *, final: float = FINAL) -> None:
         """Take the settings; `open` connects.
 
         Args:
-            config: `[smtp]`; `ca_file` absolute.
-            password: for `config.user`.
+            config: `[smtp]`; `ca_file` absolute, and `user` set where there is AUTH.
+            credential: asked for what `config.user` logs in with, at each login.
             final: seconds to wait for the answer to the final dot, if `config.timeout` is not longer.
 
         Raises:
             Permanent: the CA file can't be read, or a password would cross the network in clear.
         """
         self.config = config
-        self._password = password
+        self._credential = credential
         self._final = max(config.timeout, final)
         self._tls = None if config.tls == "none" else _tls(config)
         if config.user and config.tls == "none" and not is_loopback(config.host):
@@ -83,6 +93,20 @@ class Submission:
             raise
         return Opened(client, self.name, timeout=self.config.timeout, final=self._final)
 
+    async def prove(self) -> None:
+        """Connect, log in, and leave: shows that mail could be handed in.
+
+        Raises:
+            Unreachable: it could not; `LoginRefused` where the server or the provider refuses the login.
+        """
+        client = self._client()
+        try:
+            await self._connect(client)
+            with contextlib.suppress(Exception):
+                await client.quit(timeout=_FAREWELL)
+        finally:
+            client.close()
+
     def _client(self) -> "SMTP":
         from aiosmtplib import SMTP
 
@@ -97,21 +121,33 @@ class Submission:
         )
 
     async def _connect(self, client: "SMTP") -> None:
-        from aiosmtplib import SMTPException
+        from aiosmtplib import SMTPAuthenticationError, SMTPException
 
+        # before the server is asked: a provider may take longer to answer than a server waits for AUTH
+        proof = await self._credential() if self._credential and self.config.user else None
         try:
             await client.connect(sock=await self._socket())
             await client.ehlo()
             if self.config.tls == "starttls":
                 await client.starttls()
                 await client.ehlo()
-            if self.config.user:
-                await client.login(self.config.user, self._password or "")
+            if proof:
+                await log_in(client, self.config.user or "", proof)
+        except SMTPAuthenticationError as error:
+            raise self._login_refused(error) from error
         except (SMTPException, OSError, TimeoutError, ValueError) as error:
             told = _told(error)
             raise Unreachable(
                 f"The mail server {self.name} could not be used: {told}. See [smtp] in triaged.toml."
             ) from error
+
+    def _login_refused(self, error: "SMTPAuthenticationError") -> Unreachable:
+        told = f"The mail server {self.name} refuses the login: {_told(error)}."
+        if 400 <= error.code < 500:  # noqa: PLR2004 - RFC 4954 section 6: not now
+            return Unreachable(f"{told} It is tried again.")
+        if self.config.oauth:
+            return LoginRefused(f"{told} Run `triaged login {self.config.oauth}`, or allow SMTP to its account.")
+        return LoginRefused(f"{told} Correct `user` and `password_file` in [smtp].")
 
     async def _socket(self) -> socket.socket:
         """A connected socket: names are resolved in a thread of our own, not in the default executor.

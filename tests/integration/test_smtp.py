@@ -11,7 +11,8 @@ import pytest
 from daemon.accounts import SmtpConfig
 from daemon.errors import Refused4xx, Refused5xx, Uncertain, Unreachable
 from daemon.outbound.sink import Phase, Sink
-from daemon.outbound.smtp import Submission
+from daemon.outbound.smtp import Proof, Submission
+from daemon.secrets import Credential
 from tests.fixtures.smtp_sink import Certificate
 from tools.errors import Permanent, TriagedError
 
@@ -21,7 +22,14 @@ StartSink = Callable[..., Awaitable[Sink]]
 
 def submission(sink: Sink, password: str | None = None, **settings: Any) -> Submission:
     config = SmtpConfig(**{"host": "127.0.0.1", "port": sink.port, "tls": "none", "timeout": 2.0, **settings})
-    return Submission(config, password, final=0.3)
+    return Submission(config, proof(password) if password else None, final=0.3)
+
+
+def proof(secret: str) -> Proof:
+    async def credential() -> Credential:
+        return Credential(secret)
+
+    return credential
 
 
 def at(phase: Phase, decision: str) -> Callable[[Phase], str | None]:
@@ -195,7 +203,7 @@ async def test_a_server_without_starttls_gets_neither_mail_nor_password(smtp_sin
 def test_a_password_never_crosses_the_network_in_clear() -> None:
     config = SmtpConfig(host="127.0.0.1", tls="none", user="support", password_file=Path("x"))
     with pytest.raises(Permanent, match="in clear"):
-        Submission(config.model_copy(update={"host": "mx.shop.example"}), "secret")
+        Submission(config.model_copy(update={"host": "mx.shop.example"}), proof("secret"))
 
 
 def test_a_ca_file_that_is_not_there_is_told(tmp_path: Path) -> None:
