@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
 
+from daemon.errors import LoginRefused
 from daemon.inbound.arrival import DoorState
 from daemon.inbound.imap_connection import LOST, CredentialUnusable
 from tools.errors import Transient
@@ -45,6 +46,8 @@ class Trouble:
     """One sentence of what happened, one of what to do, and what the server said."""
     login: bool = False
     """Whether to wait as after a refused login."""
+    asked: bool = True
+    """False: no server was spoken to, so that looking again soon whether a person has logged in costs nobody anything."""
     foreseen: bool = True
 
 
@@ -57,6 +60,8 @@ def diagnose(error: Exception, name: str, *, token: bool) -> Trouble:  # noqa: P
         token: whether the login is by OAuth.
     """
     if isinstance(error, CredentialUnusable):
+        if isinstance(error.cause, LoginRefused):
+            return Trouble(state=DoorState.LOGIN_REFUSED, detail=str(error), asked=False)
         if isinstance(error.cause, Transient):
             return Trouble(state=DoorState.UNREACHABLE, detail=str(error))
         return Trouble(state=DoorState.LOGIN_REFUSED, detail=str(error), login=True)
@@ -88,6 +93,7 @@ def pause(trouble: Trouble, tries: int, timing: Timing, share: float) -> float:
         share: random, 0 to 1; a wait is half to whole as long as the full one.
     """
     first, longest = (timing.login_first, timing.login_longest) if trouble.login else (timing.first, timing.longest)
+    longest = longest if trouble.asked else timing.steady
     full = min(longest, first * 2.0 ** min(tries - 1, 20))
     return full * (0.5 + share / 2)
 
