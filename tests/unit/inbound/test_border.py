@@ -30,7 +30,7 @@ ARC = "ARC-Authentication-Results: i=1; mx.google.com; dmarc=pass header.from=ex
 SENDER = "Received: from laptop.example.com by out.example.com with ESMTPSA id 1; Mon, 23 Nov 2026 10:00:00 +0000"
 
 
-def verdict(*fields: str, *, below: bool = True) -> str:
+def verdict(*fields: str, below: bool = True) -> str:
     config = GMAIL if below else replace(GMAIL, below=False)
     raw = mail(*(field.replace("\n", "\r\n") for field in fields))
     return screened(raw, config=config).message.sender.verdict
