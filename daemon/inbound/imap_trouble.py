@@ -47,7 +47,7 @@ class Trouble:
     login: bool = False
     """Whether to wait as after a refused login."""
     asked: bool = True
-    """False: no server was spoken to, so that looking again soon whether a person has logged in costs nobody anything."""
+    """False: no server was spoken to, so that looking again soon costs nobody anything."""
     foreseen: bool = True
 
 
