@@ -13,7 +13,7 @@ from daemon.loopback import is_loopback
 from daemon.section import Section
 
 _PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_LISTEN = re.compile(rf"unix:/.+|(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):{_PORT}")
+_LISTEN = re.compile(rf"unix:/.+|systemd(?::[\w.-]+)?|(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):{_PORT}")
 
 
 class OAuthConfig(Section):
@@ -143,7 +143,10 @@ class MailboxConfig(Section):
         default="now", description="First run: only new mail, all mail, or mail since a date."
     )
     sent_copy: Literal["append", "server"] = Field(default="append", description="Who puts the copy into Sent.")
-    listen: str | None = Field(default=None, description="LMTP/SMTP: `127.0.0.1:2424` or `unix:/run/triaged/lmtp`.")
+    listen: str | None = Field(
+        default=None,
+        description="LMTP/SMTP: `127.0.0.1:2424`, `unix:/run/triaged/lmtp`, or `systemd:NAME` for a socket of systemd.",
+    )
     path: Path | None = Field(default=None, description="Maildir: the folder that holds new/, cur/ and tmp/.")
     form: tuple[FormConfig, ...] = Field(default=(), description="`[[mailbox.NAME.form]]`: contact forms.")
 
@@ -174,7 +177,9 @@ class MailboxConfig(Section):
         if self.kind == "imap" and self.tls == "none" and not is_loopback(self.host or ""):
             raise ValueError('tls = "none" is allowed to loopback only. Use "implicit" or "starttls"')
         if self.listen is not None and not _LISTEN.fullmatch(self.listen):
-            raise ValueError(f"`listen`: {self.listen!r} is no address. Write 127.0.0.1:2424 or unix:/run/triaged/lmtp")
+            raise ValueError(
+                f"`listen`: {self.listen!r} is no address. Write 127.0.0.1:2424, unix:/run/triaged/lmtp or systemd"
+            )
         if "@" not in self.address:
             raise ValueError(f"address: {self.address!r} is not a mail address")
         return self

@@ -16,9 +16,10 @@ from aiosmtpd.smtp import Session as Client
 
 from daemon.accounts import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
-from daemon.inbound import loops
+from daemon.inbound import activation, loops
 from daemon.inbound.address import normalise
-from daemon.inbound.arrival import Arrival, Envelope, Receive
+from daemon.inbound.arrival import Arrival, DoorState, Envelope, Receive
+from daemon.inbound.condition import Condition, Tell, unheard
 from tools.errors import Transient
 
 log = structlog.get_logger()
@@ -39,17 +40,25 @@ _TOO_MANY = "452 4.5.3 Too many recipients. Send the mail again to the others."
 _TOO_LARGE = "552 5.3.4 The mail is larger than {} octets. Send a smaller one."
 _DISCARDED = ("500 Line too long", "552 Error: Too much mail data")
 """How aiosmtpd answers for a mail that it read to its end and threw away."""
+_STORE_AWAY = "The store can't take mail now; the server in front keeps it and sends it again."
+_FAULT = "Something unexpected happened; the log has it, and the server in front keeps the mail."
+_GRAVE = ("451", "452", "552")
+"""Answers that an operator should hear of; the others are every stranger's mistakes."""
 
 
 class Listener:
     """One mailbox's LMTP or SMTP port."""
 
-    def __init__(self, name: str, config: MailboxConfig, receive: Receive) -> None:
+    def __init__(self, name: str, config: MailboxConfig, receive: Receive, tell: Tell = unheard) -> None:
+        """Nothing is opened yet; `tell` hears of each change of the state."""
+        self.condition = Condition(tell)
         self._name = name
         self._listen = config.listen or ""
         self._lmtp = config.kind == "lmtp"
         self._largest = config.max_size
-        self._handler = _Handler(name, config.addresses, receive, each=self._lmtp)
+        self._handler = _Handler(
+            name, config.addresses, receive, self.condition, each=self._lmtp, where=f"listening on {self._listen}"
+        )
         self._server: asyncio.Server | None = None
         self._clients: set[SMTP] = set()
 
@@ -61,33 +70,30 @@ class Listener:
                 return int(each.getsockname()[1])
         return 0
 
-    @property
-    def state(self) -> str:
-        """What `triaged status` shows."""
-        return f"listening on {self._listen}" if self._server else "stopped"
-
     async def start(self) -> None:
         """Listen.
 
         Raises:
             Unreachable: the address is in use or not ours.
         """
-        loop = asyncio.get_running_loop()
         try:
-            if self._listen.startswith(_UNIX):
-                path = self._listen.removeprefix(_UNIX)
-                _refuse_if_used(path)
-                self._server = await loop.create_unix_server(self._connection, path)
-                Path(path).chmod(0o660)  # noqa: ASYNC240 - one name of ours
-            else:
-                host, _, port = self._listen.rpartition(":")
-                self._server = await loop.create_server(self._connection, host.strip("[]"), int(port))
+            self._server = await self._bind()
         except (OSError, ValueError, OverflowError) as error:
             why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            raise Unreachable(
-                f"Mailbox {self._name} can't listen on {self._listen}: {why}. "
-                "Stop the program that uses the address, or change `listen`."
-            ) from error
+            told = f"Mailbox {self._name} can't listen on {self._listen}: {why}. "
+            told += "Stop the program that uses the address, or change `listen`."
+            self.condition.ill(DoorState.FAILING, told)
+            raise Unreachable(told) from error
+        self.condition.well(DoorState.WAITING, f"listening on {self._listen}")
+
+    async def _bind(self) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if activation.asked(self._listen):
+            return await loop.create_server(self._connection, sock=activation.take(self._listen))
+        if self._listen.startswith(_UNIX):
+            return await loop.create_server(self._connection, sock=_unix(self._listen.removeprefix(_UNIX)))
+        host, _, port = self._listen.rpartition(":")
+        return await loop.create_server(self._connection, host.strip("[]"), int(port))
 
     async def stop(self) -> None:
         """Take no new mail. What is being committed gets its answer; what is still being sent comes again."""
@@ -101,6 +107,7 @@ class Listener:
         for client in tuple(self._clients):
             if client.transport is not None:
                 client.transport.close()
+        self.condition.well(DoorState.STOPPED)
 
     def _connection(self) -> SMTP:
         kind = _Lmtp if self._lmtp else _Smtp
@@ -114,6 +121,7 @@ class Listener:
             loop=asyncio.get_running_loop(),
         )
         client.clients = self._clients
+        client.mailbox = self._name
         self._clients.add(client)
         return client
 
@@ -123,15 +131,19 @@ class _Smtp(SMTP):
 
     line_length_limit = _LINE
     clients: set[SMTP] = set()  # noqa: RUF012 - the listener puts its own set here for each client
+    mailbox = ""
 
     async def push(self, status: AnyStr) -> None:
         """Answer; for a mail that was discarded, with one answer a recipient in LMTP (RFC 2033 section 4.2)."""
-        if str(status).startswith(_DISCARDED):
+        answer = str(status)
+        if answer.startswith(_DISCARDED):
             assert self.envelope is not None
-            answers = [_TOO_LARGE.format(self.data_size_limit)] * self.answers(self.envelope)
-            await super().push("\r\n".join(answers))
-        else:
-            await super().push(status)
+            answer = "\r\n".join([_TOO_LARGE.format(self.data_size_limit)] * self.answers(self.envelope))
+        if answer[0] in "45":
+            # the code only: the words may hold what the client said (promise P15)
+            tell = log.warning if answer.startswith(_GRAVE) else log.info
+            tell("lmtp.refused", mailbox=self.mailbox, code=int(answer[:3]))
+        await super().push(answer)
 
     def answers(self, _envelope: Given) -> int:
         """How many answers follow the final dot."""
@@ -154,8 +166,19 @@ class _Lmtp(_Smtp, LMTP):
 class _Handler:
     """What aiosmtpd calls; every answer is decided here."""
 
-    def __init__(self, name: str, addresses: frozenset[str], receive: Receive, *, each: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        addresses: frozenset[str],
+        receive: Receive,
+        condition: Condition,
+        *,
+        each: bool,
+        where: str,
+    ) -> None:
         self._name = name
+        self._condition = condition
+        self._where = where
         self._addresses = frozenset(normalise(address) or address for address in addresses)
         self._receive = receive
         self._each = each
@@ -205,10 +228,13 @@ class _Handler:
             receipt = await self._receive(arrival)
         except (Transient, StoreUnusable) as error:
             log.warning("lmtp.not-committed", mailbox=self._name, why=type(error).__name__)
+            self._condition.ill(DoorState.STORE_AWAY, _STORE_AWAY)
             return _LATER
         except Exception as error:
             log.exception("lmtp.failed", mailbox=self._name, error=type(error).__name__)
+            self._condition.ill(DoorState.FAILING, _FAULT)
             return _LATER
+        self._condition.well(DoorState.WAITING, self._where)
         return _TAKEN.format(receipt.message)
 
 
@@ -217,8 +243,29 @@ def _bare(path: str) -> str:
     return path.strip().removeprefix("<").removesuffix(">")
 
 
+def _unix(path: str) -> socket.socket:
+    """A socket for user and group, in the place of one that a dead process left.
+
+    Raises:
+        OSError: somebody listens there, something else lies there, or we may not.
+    """
+    _refuse_if_used(path)
+    file = Path(path)
+    if file.is_socket():
+        file.unlink()
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        os.fchmod(opened.fileno(), 0o660)  # before it has a name: nobody else connects in between (unix(7))
+        opened.bind(path)
+        file.chmod(0o660)  # the umask may have taken the group's right away
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
 def _refuse_if_used(path: str) -> None:
-    """Tell whether somebody listens: asyncio would take the socket over from them, as it should from the dead.
+    """Tell whether somebody listens: a socket may be taken over from the dead only.
 
     Raises:
         OSError: somebody listens.

@@ -12,7 +12,8 @@ import structlog
 
 from daemon.accounts import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
-from daemon.inbound.arrival import Arrival, Receive
+from daemon.inbound.arrival import Arrival, DoorState, Receive
+from daemon.inbound.condition import Condition, Tell, unheard
 from tools.errors import Transient
 
 log = structlog.get_logger()
@@ -32,9 +33,18 @@ class Watcher:
     """The door of a mailbox with `kind = "maildir"`."""
 
     def __init__(
-        self, name: str, config: MailboxConfig, receive: Receive, *, rescan: float = _RESCAN, retry: float = _RETRY
+        self,
+        name: str,
+        config: MailboxConfig,
+        receive: Receive,
+        tell: Tell = unheard,
+        *,
+        rescan: float = _RESCAN,
+        retry: float = _RETRY,
     ) -> None:
+        """Nothing is watched yet; `tell` hears of each change of the state."""
         assert config.path is not None
+        self.condition = Condition(tell)
         self._name = name
         self._path = config.path
         self._largest = config.max_size
@@ -48,16 +58,6 @@ class Watcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"maildir-{name}")
         self._troubles: dict[str, str] = {}
 
-    @property
-    def state(self) -> str:
-        """For `triaged status`: what is watched, and what can't be read, in words."""
-        if self._task is None:
-            return "stopped"
-        if not self._troubles:
-            return f"watching {self._path}"
-        name, why = next(iter(self._troubles.items()))
-        return f"watching {self._path}; left alone: {len(self._troubles)}, such as {name} ({why})"
-
     async def start(self) -> None:
         """Take in what is there, and watch for more.
 
@@ -67,7 +67,9 @@ class Watcher:
         try:
             await self._in_thread(self._prepare)
         except OSError as error:
-            raise self._unusable(error) from error
+            unusable = self._unusable(error)
+            self.condition.ill(DoorState.FAILING, str(unusable))
+            raise unusable from error
         self._watch()
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -82,6 +84,7 @@ class Watcher:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(task, _DRAIN)
         self._thread.shutdown(wait=False)
+        self.condition.well(DoorState.STOPPED)
 
     def _watch(self) -> None:
         from inotify_simple import INotify, flags
@@ -106,8 +109,20 @@ class Watcher:
         while not self._stopping:
             self._wake.clear()
             failed = await self._sweep()
+            self._tell(failed=failed)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._retry if failed else self._rescan)
+
+    def _tell(self, *, failed: bool) -> None:
+        if self._troubles:
+            name, why = next(iter(self._troubles.items()))
+            detail = f"Left alone in {self._path}: {len(self._troubles)}, such as {name} ({why})."
+            if detail != self.condition.detail:
+                self.condition.ill(DoorState.FAILING, detail)
+        elif failed:
+            self.condition.ill(DoorState.STORE_AWAY, "The store can't take mail now; it stays in new/.")
+        else:
+            self.condition.well(DoorState.WAITING, f"watching {self._path}")
 
     async def _sweep(self) -> bool:
         """Take every mail in new/, the oldest first; whether one has to be tried again."""

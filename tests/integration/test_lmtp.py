@@ -1,8 +1,10 @@
 """The listener with real clients: 250 only after the commit, and an answer that fits each fault."""
 
 import asyncio
+import os
 import smtplib
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from daemon.accounts import MailboxConfig
 from daemon.errors import StoreBusy, StoreUnusable, Unreachable
-from daemon.inbound.arrival import Arrival, Receipt
+from daemon.inbound.arrival import Arrival, DoorState, Receipt
+from daemon.inbound.condition import Tell, unheard
 from daemon.inbound.lmtp import Listener
 
 MAIL = "From: ana@example.com\r\nTo: support@shop.example\r\nSubject: x\r\n\r\nHello\r\n.dot\r\n"
@@ -50,9 +54,9 @@ async def listen(desk: Desk) -> AsyncIterator[Open]:
     """Starts listeners, and stops them at the end."""
     opened: list[Listener] = []
 
-    async def start(**changes: Any) -> Listener:
+    async def start(tell: Tell = unheard, **changes: Any) -> Listener:
         settings = {"kind": "lmtp", "address": US, "aliases": ("help@shop.example",), "listen": "127.0.0.1:0"} | changes
-        listener = Listener("support", MailboxConfig.model_validate(settings), desk.receive)
+        listener = Listener("support", MailboxConfig.model_validate(settings), desk.receive, tell)
         await listener.start()
         opened.append(listener)
         return listener
@@ -267,7 +271,7 @@ async def test_stop_answers_what_is_being_committed(listen: Open, desk: Desk, cl
     desk.hold.set()
     await stopping
     assert (await answers)[-1].startswith("250")
-    assert listener.state == "stopped"
+    assert listener.condition.state is DoorState.STOPPED
 
 
 async def test_a_port_in_use_is_told_with_what_to_do(listen: Open) -> None:
@@ -302,3 +306,108 @@ async def test_a_unix_socket_is_for_user_and_group_and_a_stale_one_is_replaced(
         await listen(listen=f"unix:{path}")
     await listener.stop()
     assert not path.exists()
+
+
+async def test_a_unix_socket_is_never_open_to_others_whatever_the_umask(
+    listen: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lmtp"
+    seen: list[int] = []
+    bind = socket.socket.bind
+
+    def watched(self: socket.socket, address: Any) -> None:
+        bind(self, address)
+        seen.append(path.stat().st_mode & 0o777)
+
+    monkeypatch.setattr(socket.socket, "bind", watched)
+    umask = os.umask(0o000)
+    try:
+        await listen(listen=f"unix:{path}")
+    finally:
+        os.umask(umask)
+    assert seen == [0o660]
+
+
+async def test_something_else_in_the_place_of_the_socket_is_left_there(listen: Open, tmp_path: Path) -> None:
+    (tmp_path / "lmtp").write_text("a file of somebody")
+    with pytest.raises(Unreachable, match="in use"):
+        await listen(listen=f"unix:{tmp_path / 'lmtp'}")
+    assert (tmp_path / "lmtp").read_text() == "a file of somebody"
+
+
+_SERVICE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "support"}
+import asyncio
+from daemon.accounts import MailboxConfig
+from daemon.inbound.arrival import Receipt
+from daemon.inbound.lmtp import Listener
+
+async def main():
+    config = MailboxConfig(kind="lmtp", address="support@shop.example", listen="systemd:support")
+    done = asyncio.Event()
+    async def receive(arrival):
+        asyncio.get_running_loop().call_later(0.1, done.set)
+        return Receipt(message=f"got{len(arrival.raw)}")
+    listener = Listener("support", config, receive)
+    await listener.start()
+    await done.wait()
+    await listener.stop()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_socket_of_systemd_takes_mail_before_the_daemon_runs_and_stays_after_it(
+    client: Any, tmp_path: Path
+) -> None:
+    """As systemd does it: the socket is there first, and is passed as descriptor 3 to the process in LISTEN_PID."""
+    path = tmp_path / "lmtp"
+    with socket.socket(socket.AF_UNIX) as early:
+        early.bind(str(path))
+        early.listen()
+
+        def send() -> str:
+            with smtplib.LMTP(str(path)) as lmtp:
+                lmtp.sendmail("a@example.com", [US], MAIL)
+            return "taken"
+
+        sending = asyncio.ensure_future(client(send))
+        command = [sys.executable, "-c", _SERVICE, str(early.fileno())]
+        service = await asyncio.create_subprocess_exec(*command, pass_fds=(early.fileno(),))
+        assert await asyncio.wait_for(sending, 20) == "taken"
+        assert await asyncio.wait_for(service.wait(), 20) == 0
+        assert path.exists(), "systemd keeps it: mail waits there until the next start"
+
+
+async def test_what_is_refused_is_logged_without_what_the_client_said(listen: Open, desk: Desk, client: Any) -> None:
+    listener = await listen(kind="smtp", max_size=10_000)
+    with structlog.testing.capture_logs() as logs:
+        await client(
+            lambda: talk(
+                listener.port,
+                "EHLO x",
+                "MAIL FROM:<secret@example.com> SIZE=60000000",
+                "MAIL FROM:<secret@example.com>",
+                "RCPT TO:<nobody-secret@shop.example>",
+                f"RCPT TO:<{US}>",
+                "DATA",
+                "A: b\r\n\r\n" + ("y" * 70 + "\r\n") * 1000 + ".",
+            )
+        )
+    refused = [(each["log_level"], each["code"]) for each in logs if each["event"] == "lmtp.refused"]
+    assert refused == [("warning", 552), ("info", 550), ("warning", 552)]
+    assert "secret" not in str(logs)
+
+
+async def test_the_door_tells_when_the_store_is_away_and_when_it_is_back(listen: Open, desk: Desk, client: Any) -> None:
+    told: list[tuple[DoorState, int]] = []
+    listener = await listen(tell=lambda state, _, failures: told.append((state, failures)))
+    lines = ("LHLO x", "MAIL FROM:<a@example.com>", f"RCPT TO:<{US}>", "DATA", "A: b\r\n\r\nc\r\n.")
+    for fails in (StoreBusy("busy"), StoreBusy("busy"), None, None):
+        desk.fails = fails
+        await client(lambda: talk(listener.port, *lines))
+    await listener.stop()
+    states = (DoorState.WAITING, 0), (DoorState.STORE_AWAY, 1), (DoorState.STORE_AWAY, 2)
+    assert told == [*states, (DoorState.WAITING, 0), (DoorState.STOPPED, 0)]

@@ -15,7 +15,8 @@ import pytest
 from daemon.accounts import MailboxConfig
 from daemon.errors import StoreBusy, Unreachable
 from daemon.inbound import maildir
-from daemon.inbound.arrival import Arrival, Receipt
+from daemon.inbound.arrival import Arrival, DoorState, Receipt
+from daemon.inbound.condition import Tell, unheard
 from daemon.inbound.maildir import Watcher
 
 
@@ -47,9 +48,10 @@ async def watch(desk: Desk, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]
     """Starts watchers, and stops them at the end."""
     opened: list[Watcher] = []
 
-    async def start(*, rescan: float = 30, **changes: Any) -> Watcher:
+    async def start(*, rescan: float = 30, tell: Tell = unheard, **changes: Any) -> Watcher:
         settings = {"kind": "maildir", "address": "support@shop.example", "path": tmp_path} | changes
-        watcher = Watcher("support", MailboxConfig.model_validate(settings), desk.receive, rescan=rescan, retry=0.05)
+        config = MailboxConfig.model_validate(settings)
+        watcher = Watcher("support", config, desk.receive, tell, rescan=rescan, retry=0.05)
         await watcher.start()
         opened.append(watcher)
         return watcher
@@ -87,16 +89,21 @@ async def test_what_waits_and_what_comes_is_taken_and_put_into_cur(
     assert names(tmp_path, "new") == []
     assert all(name.endswith(":2,") for name in names(tmp_path, "cur"))
     assert abs((desk.arrivals[0].received_at - datetime.now(UTC)).total_seconds()) < 60
-    assert watcher.state == f"watching {tmp_path}"
+    assert (watcher.condition.state, watcher.condition.failures) == (DoorState.WAITING, 0)
+    assert watcher.condition.detail == f"watching {tmp_path}"
 
 
 async def test_a_file_stays_in_new_until_it_is_committed(watch: Callable[..., Any], desk: Desk, tmp_path: Path) -> None:
     desk.fails = [StoreBusy("busy"), StoreBusy("busy")]
     deliver(tmp_path, b"A: 1\n\nx")
-    await watch()
+    told: list[DoorState] = []
+    await watch(tell=lambda state, _, __: told.append(state))
     await until(lambda: len(desk.fails) == 1)
     assert len(names(tmp_path, "new")) == 1
+    await until(lambda: DoorState.STORE_AWAY in told)
     await until(lambda: len(names(tmp_path, "cur")) == 1)
+    await until(lambda: told[-1] is DoorState.WAITING)
+    assert desk.arrivals[0].file == names(tmp_path, "cur")[0].removesuffix(":2,")
     assert len(desk.arrivals) == 1
 
 
@@ -122,17 +129,18 @@ async def test_a_file_that_can_not_be_read_is_left_and_told_and_read_once_it_can
     watcher = await watch(rescan=0.1)
     await until(lambda: len(desk.arrivals) == 1)
     assert names(tmp_path, "new") == ["1.broken"]
-    assert "1.broken" in watcher.state
+    await until(lambda: "1.broken" in watcher.condition.detail)
+    assert watcher.condition.state is DoorState.FAILING
     (tmp_path / "loop").unlink()
     (tmp_path / "loop").write_bytes(b"A: 1\n\nmended")
     await until(lambda: len(desk.arrivals) == 2)
-    await until(lambda: watcher.state == f"watching {tmp_path}")
+    await until(lambda: watcher.condition.state is DoorState.WAITING)
 
 
 async def test_a_folder_in_new_is_left(watch: Callable[..., Any], desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "new" / "folder").mkdir(parents=True)
     watcher = await watch()
-    await until(lambda: "folder" in watcher.state)
+    await until(lambda: "folder" in watcher.condition.detail)
     assert desk.arrivals == []
 
 
@@ -164,7 +172,7 @@ async def test_a_mail_that_can_not_be_put_away_is_told_and_not_lost(
     monkeypatch.setattr(Watcher, "_put_away", full)
     deliver(tmp_path, b"A: 1\n\nx")
     watcher = await watch()
-    await until(lambda: "No space left" in watcher.state)
+    await until(lambda: "No space left" in watcher.condition.detail)
     assert len(names(tmp_path, "new")) == 1
 
 
@@ -200,7 +208,7 @@ async def test_stop_finishes_the_mail_that_is_being_committed(
     await asyncio.sleep(0.05)
     go_on.set()
     await stopping
-    assert watcher.state == "stopped"
+    assert watcher.condition.state is DoorState.STOPPED
     assert len(names(tmp_path, "cur")) == len(names(tmp_path, "new")) == 1
 
 
