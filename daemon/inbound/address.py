@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from daemon.inbound import charset
 from daemon.inbound.mime import uncomment
@@ -15,11 +17,11 @@ _IN_NAME = re.compile(r"[^\s<>\"'(),;:@]{1,128}@[^\s<>\"'(),;:@]{1,255}")
 _LIMIT = 16_384
 _MAX_DOMAIN = 253
 
-_CONFUSABLE = str.maketrans(
-    "авеёкмнорстухіїјѕԁԛԝһӏαβεικνορτυχοɑɡıℓ０１ⅼƅ",
-    "abeekmhopctyxiijsdqwhlabeikvoptuxoagil01lb",
+_CONFUSABLES = Path(__file__).with_name("confusables.txt")
+_WITH_LATIN = frozenset(
+    {"LATIN", "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"}
 )
-"""Letters that look like Latin ones (from Unicode's confusables.txt, the part that occurs in registered domains)."""
+"""Scripts that honest labels mix with Latin (UTS 39 section 5.2, highly restrictive)."""
 _FIGURES = str.maketrans("0135", "oles")
 _CLOSE = 6
 """Domains of ours from this length on are also compared by one changed letter."""
@@ -135,20 +137,21 @@ def look_alike(sender: Mailbox, ours: Iterable[str]) -> str:
 
     Args:
         sender: the mailbox of From.
-        ours: our own addresses, whose domains are worth imitating.
+        ours: addresses and domains that are worth imitating.
     """
     for other in _IN_NAME.findall(sender.name):
         if normalise(other) and normalise(other) != sender.address:
             return f"the display name holds another address than {sender.address}"
     domain = domain_of(sender.address)
     shown = _ulabels(domain)
-    if shown != domain and any(_mixed(label) for label in shown.split(".")):
+    if shown != domain and _disguised(shown):
         return f"the domain {domain} mixes or imitates Latin letters"
     for own in {domain_of(address) for address in ours}:
         if domain == own or domain.endswith("." + own) or own.endswith("." + domain):
             continue
-        if _skeleton(shown) == _skeleton(own) or (len(own) >= _CLOSE and _one_apart(domain, own)):
-            return f"the domain {domain} looks like our {own}"
+        near = _skeleton(shown) == _skeleton(own) or (len(own) >= _CLOSE and _one_apart(domain, own))
+        if near or ("." in own and domain.startswith(own + ".")):
+            return f"the domain {domain} looks like {own}"
     return ""
 
 
@@ -163,19 +166,35 @@ def _ulabels(domain: str) -> str:
         return domain
 
 
-def _mixed(label: str) -> bool:
-    """Whether a label has letters of several scripts, or is wholly made of letters that look Latin."""
-    if label.isascii():
-        return False
-    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in label if letter.isalpha()}
-    if "LATIN" in scripts and scripts & {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}:
-        return True
-    return label.translate(_CONFUSABLE).isascii()
+def _disguised(domain: str) -> bool:
+    """Whether a label mixes scripts as no honest one does, or is wholly made of other letters that look Latin.
+
+    A whole word of another script may look Latin by chance; below a top-level domain of that script it is meant so.
+    """
+    foreign = domain.rpartition(".")[2].isascii()
+    for label in domain.split("."):
+        scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in label if letter.isalpha()}
+        if "LATIN" in scripts and not scripts <= _WITH_LATIN:
+            return True
+        if foreign and scripts and "LATIN" not in scripts and label.translate(_look()).isascii():
+            return True
+    return False
+
+
+@cache
+def _look() -> dict[int, str]:
+    """Code point to the ASCII that it looks like."""
+    lines = _CONFUSABLES.read_text(encoding="utf-8").splitlines()
+    found = [line.split() for line in lines if not line.startswith("#")]
+    return {int(code, 16): look for look, *codes in found for code in codes}
 
 
 def _skeleton(domain: str) -> str:
-    plain = unicodedata.normalize("NFKD", domain.translate(_CONFUSABLE))
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    """What a domain looks like, and all that look like it (UTS 39 section 4, coarser)."""
+    plain = domain
+    if not domain.isascii():
+        plain = unicodedata.normalize("NFKD", domain.translate(_look()))
+        plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).translate(_look())
     return plain.translate(_FIGURES).replace("rn", "m").replace("vv", "w").replace("i", "l").replace("-", "")
 
 
