@@ -38,6 +38,7 @@ COMMANDS = {
     "init": Entry("init", "Write a configuration."),
     "check": Entry("check", "Tell every fault of the configuration at once."),
     "run": Entry("run", "Run the daemon."),
+    "login": Entry("login", "Log in to a mailbox with OAuth, once; the daemon keeps the login fresh."),
     "try": Entry("trial", "Show what would happen to a mail; nothing is stored or sent."),
     "status": Entry("status", "Show what the daemon is doing."),
     "pause": Entry("pause", "Stop sending and applying, at once and for every worker."),

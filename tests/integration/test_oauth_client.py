@@ -13,20 +13,12 @@ from typing import TextIO
 
 import pytest
 
-from daemon.accounts import OAuthConfig
 from daemon.errors import LoginRefused, NotFound, NotPossible, OAuthRefused, Unreachable
-from daemon.oauth import client as clients
 from daemon.oauth.browser import Return
 from daemon.oauth.client import Client
 from daemon.oauth.grant import AGAIN, MARGIN, Grant
-from daemon.oauth.provider import provider
 from daemon.oauth.tokens import TokenFile, Tokens
-from tests.fixtures.oauth_server import CLIENT, SECRET, OAuthServer
-
-
-def client_of(server: OAuthServer, secret: str | None = None) -> Client:
-    config = OAuthConfig(provider="oidc", client_id=CLIENT, issuer=server.base)
-    return Client(provider=provider(config, clients.fetch), id=CLIENT, secret=secret)
+from tests.fixtures.oauth_server import CLIENT, SECRET, OAuthServer, client_of
 
 
 class Desk:
@@ -63,7 +55,7 @@ def test_a_device_code_becomes_tokens(oauth_server: OAuthServer, secret: str | N
     oauth_server.discovery["token_endpoint_auth_methods_supported"] = [method]
     client = client_of(oauth_server, secret)
     code = client.device_code()
-    assert (code.user_code, code.interval) == ("ABCD-EFGH", 1.0)
+    assert (code.user_code, code.interval) == ("ABCD-EFGH", 0.01)
     oauth_server.pending = ["authorization_pending"]
     with pytest.raises(OAuthRefused, match="authorization_pending"):
         client.token_for_device(code)
