@@ -84,12 +84,21 @@ async def receive(parts: Parts, arrival: Arrival) -> Receipt:
         detail=screened.detail,
         position=arrival.position,
         file=arrival.file,
+        told=screened.told,
+        by_hand=screened.by_hand,
     )
-    now, debounce = parts.clock(), parts.mind().release.config.limits.debounce
+    now, limits = parts.clock(), parts.mind().release.config.limits
     vault, queue = parts.store.vault, parts.queue
-    stored = await parts.store.write(
-        lambda session: ingest.ingest(session, vault, queue, incoming, now=now, debounce=debounce)
+    take = partial(
+        ingest.ingest,
+        vault=vault,
+        queue=queue,
+        incoming=incoming,
+        now=now,
+        debounce=limits.debounce,
+        most=limits.breaker,
     )
+    stored = await parts.store.write(take)
     await parts.reached(stored.message, "received")
     log.info("mail.received", message=stored.message, duplicate=stored.duplicate, ignored=incoming.ignored)
     return Receipt(message=stored.message, duplicate=stored.duplicate, outcome="ignored" if incoming.ignored else None)

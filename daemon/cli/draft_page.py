@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from daemon.cli.output import age, say
@@ -10,6 +11,7 @@ from handlers.contract import Message, Sender, ToolResult
 from tools.staged import Change, StagedWrite
 
 WIDTH = 100
+_OUT = {"delivery-uncertain": "It may have left already.", "bounced": "It left and came back."}
 
 
 def show(page: DraftView, *, suffix: str = "") -> None:
@@ -22,6 +24,9 @@ def lines(page: DraftView, suffix: str = "") -> Iterator[str]:
     """The page, line by line."""
     line = page.line
     yield f"Draft {line.id}  {line.state}  revision {page.revision} by {page.author}  {age(line.created_at)} old"
+    if line.leaves_at is not None:
+        when = age(line.leaves_at) if line.leaves_at > datetime.now(UTC) else "now"
+        yield f"It leaves {when}. To take it back: triaged drafts recall {line.id}{suffix}"
     yield ""
     yield from _why(page)
     for message in page.messages:
@@ -130,26 +135,29 @@ def _change(change: Change) -> Iterator[str]:
 
 
 def _past(page: DraftView) -> Iterator[str]:
-    if not (page.answers or page.reviews):
+    if not (page.answers or page.reviews or page.told):
         return
     yield from _head("SO FAR")
     for at, who, action, note in page.reviews:
         yield f"  {at:%Y-%m-%d %H:%M} UTC  {who}: {action}{f': {note}' if note else ''}"
     for state, answer in page.answers:
         yield _wrapped(f"delivery {state}", answer)
+    for told in page.told:
+        yield _wrapped(f"{told.at:%Y-%m-%d %H:%M} UTC  told by a mail server ({told.message}):", told.detail)
     yield ""
 
 
 def _what_now(page: DraftView, suffix: str) -> Iterator[str]:
     yield from _head("WHAT NOW")
     identifier = page.line.id
-    if "delivery-uncertain" in page.line.reasons:
-        yield "  It may have left already. To send it again all the same:"
+    if out := next((told for reason, told in _OUT.items() if reason in page.line.reasons), None):
+        yield f"  {out} To send it again all the same:"
         yield f'  triaged drafts approve {identifier} --resend "why"{suffix}'
     elif page.text.body.strip():
         yield f"  triaged drafts approve {identifier}{suffix}"
     yield f"  triaged drafts edit {identifier}{suffix}"
-    yield f'  triaged drafts redraft {identifier} --hint "…"{suffix}'
+    if not out:
+        yield f'  triaged drafts redraft {identifier} --hint "…"{suffix}'
     yield f'  triaged drafts reject {identifier} --reason "…"{suffix}'
 
 

@@ -34,13 +34,14 @@ def list_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List held drafts: urgent ones first, then the oldest."""
-    states = ("held", "approved", "delivering", "done", "rejected", "superseded") if every else ("held",)
+    """List held drafts, urgent ones first, then the oldest; and below them the replies that are about to leave."""
+    states = (*view.OPEN, *view.DECIDED) if every else view.OPEN
     with open_store(config) as opened:
         lines = opened.store.read_now(
             lambda session: view.list_drafts(session, opened.store.vault, states=states, limit=limit)
         )
-    columns = {**COLUMNS, "state": "state"} if every else COLUMNS
+    leaving = {"leaves_at": "leaves"} if any(line.leaves_at for line in lines) else {}
+    columns = {**COLUMNS, "state": "state", **leaving} if any(line.state != "held" for line in lines) else COLUMNS
     emit(lines, as_json=as_json, columns=columns, empty="Nothing is held.")
 
 
@@ -71,6 +72,21 @@ def approve(
             lambda session: decide.approve(session, vault, queue, opened.config, draft, by=by, now=now, resend=resend)
         )
         say(f"Approved {done}. {_who_sends(opened)}")
+
+
+@app.command()
+def recall(
+    draft: DraftArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the draft.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Take back a reply that has not begun to leave; it is held again."""
+    with open_store(config) as opened:
+        by, now, vault = decide.reviewer(opened.config), opened.now(), opened.store.vault
+        done = opened.store.write_now(
+            lambda session: decide.recall(session, vault, draft, by=by, reason=reason, now=now)
+        )
+        say(f"Took {done} back. It is held; see: triaged drafts show {done}{naming(config)}")
 
 
 @app.command()

@@ -84,6 +84,8 @@ class Reason(StrEnum):
     SERVER_UNAVAILABLE = "server-unavailable"
     DELIVERY_UNCERTAIN = "delivery-uncertain"
     BOUNCED = "bounced"
+    RECALLED = "recalled"
+    ANSWERED_BY_HUMAN = "answered-by-human"
     APPLIED_NOT_SENT = "applied-not-sent"
     RESTORED = "restored"
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from daemon.gate.verdict import Reason
-from daemon.inbound import address, authenticate, dkim, forms, language, loops, mime, parse
+from daemon.inbound import address, authenticate, bounce, by_hand, dkim, forms, language, loops, mime, parse
 from daemon.inbound.arrival import Arrival
 from daemon.inbound.dkim import KeyRecord
 from daemon.inbound.forms import Form
 from daemon.inbound.parse import Parsed
 from daemon.inbound.subject import base_subject
+from daemon.store.human_answer import Answer
+from daemon.store.notification import Notification
 from handlers.contract import Message, Sender
 
 _CONTENT = (
@@ -68,6 +70,10 @@ class Screened:
     """`message.notes`, repeated for those who need nothing else."""
     wanted: tuple[str, ...] = ()
     """Names of DKIM keys that could prove who the sender is: look them up, and screen again with the answers."""
+    told: Notification | None = None
+    """What it tells of a mail of ours."""
+    by_hand: Answer | None = None
+    """What it answers, when a person of ours provably wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +156,10 @@ def _screen(
     )
     automatic, detail = loops.automatic(case) or (None, "")
     known = bool(message.sender.address)
-    proof_matters = automatic is None or any(form.sender == identity.sender.address for form in config.forms)
+    proved = automatic is Reason.OWN_MAIL and message.sender.verdict == "verified"
+    proof_matters = automatic in {None, Reason.OWN_MAIL} or any(
+        form.sender == identity.sender.address for form in config.forms
+    )
     return Screened(
         message=message,
         automatic=automatic,
@@ -161,6 +170,8 @@ def _screen(
         base_subject=base_subject(message.subject) if known else "",
         notes=message.notes,
         wanted=identity.wanted if proof_matters else (),
+        told=bounce.read(parsed.root, message, automatic, mark_key=config.mark_key),
+        by_hand=by_hand.read(parsed.root, message, mark_key=config.mark_key) if proved else None,
     )
 
 

@@ -116,7 +116,7 @@ async def _apply(parts: Outbound, job: Job) -> bool:
 async def _halt(parts: Outbound, job: Job) -> Halt | None:
     if _shadow(parts, job):
         return Halt(kind="hold", reason=Reason.SHADOW.value, detail='The mailbox is in mode = "shadow".')
-    return await parts.store.read(lambda session: delivering.may_apply(session, job))
+    return await parts.store.read(lambda session: delivering.may_apply(session, parts.store.vault, job))
 
 
 async def _transmit(parts: Outbound, job: Job) -> bool:
@@ -256,6 +256,10 @@ async def _halted(parts: Outbound, job: Job, halt: Halt) -> bool:
         return False
     if halt.kind == "moot":
         await parts.store.write(lambda session: ending.moot(session, parts.queue, job, now=now))
+        return False
+    if halt.kind == "answered":
+        await parts.store.write(lambda session: ending.answered_by_hand(session, job, now=now))
+        log.info("reply.answered-by-human", message=job.message.id, draft=job.draft)
         return False
     return await _hold(parts, job, Reason(halt.reason), halt.detail)
 

@@ -1,4 +1,4 @@
-"""What a person does with a draft: approve, edit, reject, send back. Each is one transaction with its guards."""
+"""What a person does with a draft: approve, recall, edit, reject, send back; each is one transaction with guards."""
 
 import os
 import pwd
@@ -11,12 +11,20 @@ from daemon import marks
 from daemon.config import Config
 from daemon.errors import NotPossible
 from daemon.review.view import find
-from daemon.store import content, conversations, drafts, records
+from daemon.store import answered, content, conversations, drafts, records, transition
 from daemon.store.queue import Queue
-from daemon.store.seal import Vault
+from daemon.store.seal import Vault, new_id
 from daemon.store.tables import Conversation, Delivery, Draft, Mail, Review, Revision, Run
 
-UNCERTAIN = "delivery-uncertain"
+_OUT = {
+    "delivery-uncertain": "This reply may have left already. Ask the sender, or send it again on purpose: ",
+    "bounced": "This reply left and came back. Correct what the server complains about, then send it again: ",
+}
+"""Why a reply is sent again on purpose only, by the reason that it is held for."""
+_TOO_LATE = {
+    "applying": "its staged writes are being applied",
+    "sending": "it is being given to the mail server",
+}
 
 
 def reviewer(config: Config, *, right: str = "decide") -> str:
@@ -57,7 +65,7 @@ def approve(
         prefix: of the draft's id.
         by: the reviewer.
         now: when.
-        resend: why a reply that may have left already is sent again; needed for `delivery-uncertain` only.
+        resend: why a reply that left, or may have, is sent again; needed for `delivery-uncertain` and `bounced` only.
 
     Returns:
         The draft's id.
@@ -77,13 +85,14 @@ def approve(
     if not text.body.strip():
         raise NotPossible(f"The draft {draft.id} has no text yet. Write one: triaged drafts edit {draft.id}")
     earlier = session.exec(
-        select(Delivery).where(col(Delivery.draft_id) == draft.id).order_by(col(Delivery.created_at).desc())
+        select(Delivery)
+        .where(col(Delivery.draft_id) == draft.id)
+        .order_by(col(Delivery.created_at).desc(), col(Delivery.attempt).desc())
     ).first()
-    if UNCERTAIN in draft.reasons and not resend:
-        raise NotPossible(
-            "This reply may have left already. Ask the sender, or send it again on purpose: "
-            f'triaged drafts approve {draft.id} --resend "why"'
-        )
+    if (told := _out(draft)) and not resend:
+        raise NotPossible(f'{told}triaged drafts approve {draft.id} --resend "why"')
+    if answered.OUTCOME in draft.reasons:
+        answered.forget(session, vault, content.message_of(vault, session.get_one(Mail, draft.message_id)))
     draft.state, draft.approved_by, draft.decided_at = "approved", by, now
     session.add(draft)
     domain = config.mailbox[draft.mailbox].address.rpartition("@")[2]
@@ -106,6 +115,40 @@ def approve(
     drafts.enqueue_delivery(session, queue, delivery, priority="high")
     _set_mails(session, draft, "approved")
     _note(session, vault, draft, by, "resend" if resend else "approve", resend or "", now)
+    return draft.id
+
+
+def recall(session: Session, vault: Vault, prefix: str, *, by: str, reason: str, now: datetime) -> str:
+    """Take back a reply that has not begun to leave: it waits for its grace, for the mail server, or for a resume.
+
+    Returns:
+        The draft's id.
+
+    Raises:
+        NotPossible: it is too late, or nothing of it leaves anyway.
+    """
+    draft = _locked(session, prefix)
+    query = (
+        select(Delivery)
+        .where(col(Delivery.draft_id) == draft.id)
+        .order_by(col(Delivery.created_at).desc(), col(Delivery.attempt).desc())
+    )
+    delivery = session.exec(query.with_for_update().execution_options(populate_existing=True)).first()
+    if delivery is None or draft.state not in ("approved", "delivering"):
+        left = f", and left at {delivery.sent_at:%Y-%m-%d %H:%M} UTC" if delivery and delivery.sent_at else ""
+        raise NotPossible(f"The draft {draft.id} is {draft.state}{left}: there is nothing to take back.")
+    if delivery.state not in ("approved", "ready"):
+        why = _TOO_LATE.get(delivery.state, "it has left")
+        raise NotPossible(f"Too late for the draft {draft.id}: {why}. See: triaged drafts show {draft.id}")
+    if not delivery.applied:
+        transition.release(session, delivery)
+    delivery.state, delivery.token = "refused", new_id()  # a worker that has it in hand fails on the token
+    draft.state, draft.approved_by, draft.decided_at = "held", None, None
+    draft.reasons = "applied-not-sent,recalled" if delivery.applied else "recalled"
+    session.add(delivery)
+    session.add(draft)
+    _set_mails(session, draft, "held", reason=draft.reasons.partition(",")[0])
+    _note(session, vault, draft, by, "recall", reason, now)
     return draft.id
 
 
@@ -139,7 +182,8 @@ def reject(session: Session, vault: Vault, prefix: str, *, by: str, reason: str,
         NotPossible: it is not held any more, or its writes are already applied.
     """
     draft = _held(session, prefix, by, now)
-    if _applied(session, draft):
+    told = "bounced" in draft.reasons or answered.OUTCOME in draft.reasons
+    if _applied(session, draft) and not told:
         raise NotPossible("The writes of this draft are already applied: the sender has to be told. Edit its text.")
     draft.state, draft.decided_at = "rejected", now
     session.add(draft)
@@ -159,8 +203,10 @@ def redraft(session: Session, vault: Vault, queue: Queue, prefix: str, *, by: st
     draft = _held(session, prefix, by, now)
     if _applied(session, draft):
         raise NotPossible("The writes of this draft are already applied. Approve or edit its text instead.")
-    if UNCERTAIN in draft.reasons:
-        raise NotPossible("This reply may have left already. Ask the sender, then approve with --resend, or reject it.")
+    if _out(draft):
+        raise NotPossible(
+            "This reply left, or may have: it can't be written anew. Approve with --resend, or reject it."
+        )
     conversation = session.exec(
         select(Conversation).where(col(Conversation.id) == draft.conversation_id).with_for_update()
     ).one()
@@ -185,12 +231,16 @@ def redraft(session: Session, vault: Vault, queue: Queue, prefix: str, *, by: st
     return draft.id
 
 
-def _held(session: Session, prefix: str, by: str, now: datetime) -> Draft:
+def _locked(session: Session, prefix: str) -> Draft:
+    """The draft as it is now, not as it was found; the conversation's lock first, as everybody takes it."""
     named = find(session, Draft, prefix)
-    # the conversation's lock first, as everybody takes it; then the draft as it is now, not as it was found
     session.exec(select(Conversation).where(col(Conversation.id) == named.conversation_id).with_for_update()).one()
     fresh = select(Draft).where(col(Draft.id) == named.id).with_for_update()
-    draft = session.exec(fresh.execution_options(populate_existing=True)).one()
+    return session.exec(fresh.execution_options(populate_existing=True)).one()
+
+
+def _held(session: Session, prefix: str, by: str, now: datetime) -> Draft:
+    draft = _locked(session, prefix)
     if draft.state != "held":
         raise NotPossible(
             f"The draft {draft.id} is {draft.state}, so it can't be decided any more. "
@@ -222,9 +272,14 @@ def _applied(session: Session, draft: Draft) -> bool:
     )
 
 
-def _set_mails(session: Session, draft: Draft, state: str) -> None:
+def _out(draft: Draft) -> str:
+    """What to say before it is sent again; empty: it has not left."""
+    return next((told for reason, told in _OUT.items() if reason in draft.reasons.split(",")), "")
+
+
+def _set_mails(session: Session, draft: Draft, state: str, *, reason: str | None = None) -> None:
     for mail in session.exec(select(Mail).where(col(Mail.draft_id) == draft.id)):
-        mail.state = state
+        mail.state, mail.reason = state, reason or mail.reason
         session.add(mail)
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from daemon.errors import NotPossible
 from daemon.review.view import calls_of, find
-from daemon.store import content, conversations, records
+from daemon.store import answered, content, conversations, records
 from daemon.store.codec import decode
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
@@ -160,10 +160,10 @@ def retry(
         NotPossible: it is being worked on, was answered, or the screen ignored it and `as_human_mail` is not said.
     """
     mail = find(session, Mail, prefix)
-    if mail.state != "done" or mail.outcome not in ("ignored", "rejected"):
+    if mail.state != "done" or mail.outcome not in ("ignored", "rejected", answered.OUTCOME):
         raise NotPossible(
             f"The message {mail.id} is {mail.outcome or mail.state}; "
-            "only ignored or rejected mail can be taken up again."
+            "only mail that was ignored, rejected or answered by hand can be taken up again."
         )
     if mail.conversation_id is None and not as_human_mail:
         raise NotPossible(
@@ -174,6 +174,7 @@ def retry(
         select(Delivery.id).where(col(Delivery.message_id) == mail.id, col(Delivery.state) != "refused")
     ).first():
         raise NotPossible(f"A reply to the message {mail.id} may have left already, so it is not answered again.")
+    answered.forget(session, vault, content.message_of(vault, mail))
     mail.state, mail.outcome, mail.reason, mail.decided_at, mail.draft_id = "screened", None, None, None, None
     mail.as_human, mail.note = True, None
     session.add(mail)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlmodel import Session, SQLModel, col, select
 
 from daemon.errors import Ambiguous, NotFound
-from daemon.store import content
+from daemon.store import content, switches
 from daemon.store.codec import decode
 from daemon.store.content import Text
 from daemon.store.seal import Vault
@@ -19,6 +19,7 @@ from tools.staged import StagedWrite
 Row = TypeVar("Row", bound=SQLModel)
 
 OPEN = ("held", "approved", "delivering")
+DECIDED = ("done", "rejected", "superseded", "answered-by-human")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,19 @@ class DraftLine:
     claimed_by: str | None
     created_at: datetime
     deadline: datetime | None
+    leaves_at: datetime | None
+    """When an approved one is tried next; None: it waits for a person, for a resume, or is decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a mail server told about the reply, in a mail of its own."""
+
+    message: str
+    at: datetime
+    action: str
+    """`daemon.store.notification.Action`."""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +77,7 @@ class DraftView:
     """The staged writes stand in the business database."""
     answers: tuple[tuple[str, str], ...]
     """State of each delivery and what the mail server said."""
+    told: tuple[Told, ...]
     reviews: tuple[tuple[datetime, str, str, str], ...]
     """When, who, what, note."""
 
@@ -91,11 +106,11 @@ def find(session: Session, table: type[Row], prefix: str) -> Row:
 def list_drafts(
     session: Session, vault: Vault, *, states: Sequence[str] = ("held",), limit: int = 200
 ) -> list[DraftLine]:
-    """Drafts in these states, the urgent and the old first."""
+    """Drafts in these states: held ones first, among them the urgent and the old."""
     query = select(Draft).where(col(Draft.state).in_(states)).order_by(col(Draft.created_at)).limit(limit)
     lines = [_line(session, vault, draft) for draft in session.exec(query)]
     rank = {"high": 0, "normal": 1, "low": 2}
-    return sorted(lines, key=lambda line: (rank.get(line.priority, 1), line.created_at))
+    return sorted(lines, key=lambda line: (line.state != "held", rank.get(line.priority, 1), line.created_at))
 
 
 def _line(session: Session, vault: Vault, draft: Draft) -> DraftLine:
@@ -115,7 +130,18 @@ def _line(session: Session, vault: Vault, draft: Draft) -> DraftLine:
         claimed_by=draft.claimed_by,
         created_at=draft.created_at,
         deadline=draft.deadline,
+        leaves_at=_leaves_at(session, draft),
     )
+
+
+def _leaves_at(session: Session, draft: Draft) -> datetime | None:
+    if draft.state not in ("approved", "delivering"):
+        return None
+    waiting = col(Delivery.state).in_(("approved", "applying", "ready"))
+    delivery = session.exec(select(Delivery).where(col(Delivery.draft_id) == draft.id, waiting)).first()
+    if delivery is None or switches.off(session, mailbox=draft.mailbox, handler=draft.handler) is not None:
+        return None
+    return delivery.next_try or delivery.created_at
 
 
 def show_draft(session: Session, vault: Vault, prefix: str) -> DraftView:
@@ -151,6 +177,7 @@ def show_draft(session: Session, vault: Vault, prefix: str) -> DraftView:
         ).first()
         is not None,
         answers=_answers(session, vault, draft),
+        told=_told(session, vault, draft),
         reviews=_reviews(session, vault, draft),
     )
 
@@ -195,6 +222,21 @@ def _answers(session: Session, vault: Vault, draft: Draft) -> tuple[tuple[str, s
     ).all()
     return tuple(
         (row.state, vault.open(row.person_id, "deliveries.answer", row.id, row.answer).decode() if row.answer else "")
+        for row in rows
+    )
+
+
+def _told(session: Session, vault: Vault, draft: Draft) -> tuple[Told, ...]:
+    rows = session.exec(
+        select(Mail).where(col(Mail.about_draft_id) == draft.id).order_by(col(Mail.received_at), col(Mail.id))
+    ).all()
+    return tuple(
+        Told(
+            message=row.id,
+            at=row.received_at,
+            action=row.about_action or "unknown",
+            detail=vault.open(row.person_id, "messages.note", row.id, row.note).decode() if row.note else "",
+        )
         for row in rows
     )
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from daemon.config import BreakerConfig
 from daemon.errors import Stopped
-from daemon.store import breaker, content, conversations, limits, records, switches, transition
+from daemon.store import answered, bouncing, breaker, content, conversations, limits, records, switches, transition
 from daemon.store.codec import decode
 from daemon.store.job import Halt, Job
 from daemon.store.limits import Charge
@@ -37,7 +37,7 @@ def begin(
     Returns:
         The new token, or why it may not go on.
     """
-    if halt := _halt(session, job, from_states=("approved",), oldest=oldest) or _answered(session, job):
+    if halt := _halt(session, vault, job, from_states=("approved",), oldest=oldest) or _answered(session, job):
         return halt
     if halt := _storm(session, vault, job, most, now):
         return halt
@@ -49,9 +49,9 @@ def begin(
     return token
 
 
-def may_apply(session: Session, job: Job) -> Halt | None:
+def may_apply(session: Session, vault: Vault, job: Job) -> Halt | None:
     """Before T2: what has changed since T1, which may be long ago."""
-    return _halt(session, job, from_states=("applying",))
+    return _halt(session, vault, job, from_states=("applying",))
 
 
 def applied(session: Session, vault: Vault, job: Job, *, now: datetime) -> bool:
@@ -64,9 +64,8 @@ def applied(session: Session, vault: Vault, job: Job, *, now: datetime) -> bool:
         with session.begin_nested():
             transition.step(session, job, "applying", token=new_id(), state="ready", applied=True)
     except sa.exc.IntegrityError:
-        transition.step(
-            session, job, "applying", state="refused", applied=True, answer=transition.said(vault, job, _ANSWERED)
-        )
+        answer = transition.said(vault, job, _ANSWERED)
+        transition.step(session, job, "applying", state="refused", applied=True, answer=answer)
         transition.hold(session, job, "applied-not-sent", now, also="stale-draft")
         return False
     records.write(
@@ -101,7 +100,7 @@ def claim_send(
     Returns:
         The new token, or why it may not go on.
     """
-    if halt := _halt(session, job, from_states=("approved", "ready"), oldest=oldest):
+    if halt := _halt(session, vault, job, from_states=("approved", "ready"), oldest=oldest):
         return halt
     if halt := _storm(session, vault, job, most, now):
         return halt
@@ -145,13 +144,15 @@ def sent(session: Session, vault: Vault, job: Job, answer: str, *, file_copy: bo
         sent_at=now,
         answer=transition.said(vault, job, answer),
     )
-    delivery = session.get_one(Delivery, job.id)
-    conversations.remember(session, job.conversation, delivery.sent_message_id_mac, ours=True)
+    conversations.remember(session, job.conversation, session.get_one(Delivery, job.id).sent_message_id_mac, ours=True)
     transition.set_draft(session, job, state="done", decided_at=now)
     transition.set_mails(session, job, state="done", outcome="sent", decided_at=now)
     records.write(
         session, "sent", at=now, actor="daemon", message=job.message.id, draft=job.draft, automatic=job.automatic
     )
+    delivery = session.get_one(Delivery, job.id)
+    if delivery.bounced:  # it came back before the answer to the final dot
+        bouncing.hold(session, delivery, now=now)
     return token
 
 
@@ -170,21 +171,28 @@ def _answered(session: Session, job: Job) -> Halt | None:
     return Halt(kind="hold", reason="stale-draft", detail=_ANSWERED) if found else None
 
 
-def _halt(session: Session, job: Job, *, from_states: tuple[str, ...], oldest: datetime | None = None) -> Halt | None:
+def _halt(
+    session: Session, vault: Vault, job: Job, *, from_states: tuple[str, ...], oldest: datetime | None = None
+) -> Halt | None:
     """What changed since the approval; read under the conversation's lock."""
     conversation = session.exec(
         select(Conversation).where(col(Conversation.id) == job.conversation).with_for_update()
     ).one()
-    draft = session.get_one(Draft, job.draft)
     delivery = session.get_one(Delivery, job.id)
     if delivery.token != job.token or delivery.state not in from_states:
         raise Stopped("Another worker has gone on with this delivery.")
+    if answered.found(session, vault, job.message):
+        kind = "hold" if job.applied else "answered"
+        return Halt(kind=kind, reason=answered.OUTCOME, detail="A person answered the mail by hand.")
     if switch := switches.off(session, mailbox=job.mailbox, handler=job.handler):
         return _off(job, switch)
+    return _changed(job, conversation, session.get_one(Draft, job.draft), oldest)
+
+
+def _changed(job: Job, conversation: Conversation, draft: Draft, oldest: datetime | None) -> Halt | None:
     if conversation.inbound_seq != draft.based_on_seq:
-        return Halt(
-            kind="hold" if job.applied else "moot", reason="stale-draft", detail="A newer mail of the sender came in."
-        )
+        kind = "hold" if job.applied else "moot"
+        return Halt(kind=kind, reason="stale-draft", detail="A newer mail of the sender came in.")
     if draft.state not in ("approved", "delivering") or draft.revision != job.revision:
         return Halt(kind="hold", reason="stale-draft", detail="The draft changed after its approval.")
     if oldest is not None and job.message.received_at is not None and job.message.received_at < oldest:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select
 
 from daemon.config import BreakerConfig
-from daemon.store import breaker, conversations, drafts, records, switches, transition
+from daemon.store import answered, breaker, conversations, drafts, records, switches, transition
 from daemon.store.job import Job
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault, new_id
@@ -14,7 +14,7 @@ from daemon.store.tables import Conversation, Delivery, Draft, Mail
 
 def not_applied(session: Session, vault: Vault, job: Job, reason: str, detail: str, *, now: datetime) -> None:
     """T3 after a refusal: nothing was changed, the reservation is given back, a person looks."""
-    transition.release(session, job)
+    transition.release(session, session.get_one(Delivery, job.id))
     transition.step(session, job, "applying", state="refused", answer=transition.said(vault, job, detail))
     transition.hold(session, job, reason, now)
 
@@ -61,7 +61,7 @@ def held(
     if reason == "refused-by-server":
         breaker.refused(session, vault, most, now=now)
     if not job.applied:
-        transition.release(session, job)
+        transition.release(session, session.get_one(Delivery, job.id))
     answer = transition.said(vault, job, detail)
     transition.step(session, job, job.state, token=new_id(), state="refused", answer=answer)
     if job.applied:
@@ -79,12 +79,19 @@ def uncertain(session: Session, vault: Vault, job: Job, detail: str, *, now: dat
 
 def moot(session: Session, queue: Queue, job: Job, *, now: datetime) -> None:
     """A newer mail came: the draft ends, and the next turn answers all its mails."""
-    transition.release(session, job)
+    transition.release(session, session.get_one(Delivery, job.id))
     transition.step(session, job, job.state, token=new_id(), state="refused")
     draft = session.get_one(Draft, job.draft)
     conversations.retire(session, draft, now)
     conversation = session.get_one(Conversation, job.conversation)
     conversations.enqueue(session, queue, conversation)
+
+
+def answered_by_hand(session: Session, job: Job, *, now: datetime) -> None:
+    """A person answered: the reply ends here, and its mails are done."""
+    transition.release(session, session.get_one(Delivery, job.id))
+    transition.step(session, job, job.state, token=new_id(), state="refused")
+    answered.end(session, session.get_one(Draft, job.draft), now=now)
 
 
 def give_up(session: Session, delivery_id: str, *, now: datetime) -> None:

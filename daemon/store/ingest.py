@@ -5,8 +5,11 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from daemon.store import conversations, folders, records
+from daemon.config import BreakerConfig
+from daemon.store import answered, bouncing, conversations, folders, records
 from daemon.store.codec import encode
+from daemon.store.human_answer import Answer
+from daemon.store.notification import Notification
 from daemon.store.position import Position
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
@@ -30,6 +33,10 @@ class Incoming:
     position: Position | None = None
     file: str | None = None
     """The unique name of its file in a Maildir."""
+    told: Notification | None = None
+    """What it tells of a mail of ours."""
+    by_hand: Answer | None = None
+    """What it answers, when a person of ours wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,14 @@ class Stored:
 
 
 def ingest(
-    session: Session, vault: Vault, queue: Queue, incoming: Incoming, *, now: datetime, debounce: float
+    session: Session,
+    vault: Vault,
+    queue: Queue,
+    incoming: Incoming,
+    *,
+    now: datetime,
+    debounce: float,
+    most: BreakerConfig,
 ) -> Stored:
     """Store a mail and everything that follows from its arrival.
 
@@ -53,24 +67,33 @@ def ingest(
         incoming: the mail.
         now: when.
         debounce: seconds to wait for more of the same conversation.
+        most: so many of our mails may come back before sending turns itself off.
     """
     if incoming.position is not None:
         folders.advance(session, incoming.message.mailbox, incoming.position, now)
     digest = vault.mac("digest", incoming.digest)
     if known := _known(session, incoming, digest):
         return Stored(message=known.id, duplicate=True, conversation=known.conversation_id)
-    person = person_of(session, vault, incoming.party, now)
+    about = bouncing.find(session, incoming.told) if incoming.told else None
+    # what tells of a reply quotes it, so it belongs to whom the reply went to
+    person = about.person_id if about else person_of(session, vault, incoming.party, now)
     mail = _store(session, vault, incoming, person, digest)
     if incoming.ignored is not None:
         mail.state, mail.outcome, mail.reason, mail.decided_at = "done", "ignored", incoming.ignored, now
         records.write(
             session, "ignored", at=now, actor="daemon", message=mail.id, person=person, reason=incoming.ignored
         )
+        if about is not None and incoming.told is not None:
+            bouncing.link(session, vault, most, mail, about, incoming.told, now=now)
+        if incoming.by_hand is not None:
+            answered.by_hand(session, vault, queue, incoming.by_hand, now=now)
         return Stored(message=mail.id)
     conversation = conversations.attach(
         session, vault, queue, mail, incoming.message, incoming.base_subject, now=now, debounce=debounce
     )
     records.write(session, "received", at=now, actor="daemon", message=mail.id, person=person, size=mail.size)
+    if answered.found(session, vault, incoming.message):
+        answered.close_arrived(session, queue, mail, now=now)
     return Stored(message=mail.id, conversation=conversation.id)
 
 
@@ -103,6 +126,7 @@ def person_of(session: Session, vault: Vault, address: str, now: datetime) -> st
 def _store(session: Session, vault: Vault, incoming: Incoming, person: str, digest: str) -> Mail:
     message = incoming.message
     position = incoming.position
+    detail = "; ".join(filter(None, (incoming.detail, str(incoming.told or ""))))
     mail = Mail(
         id=message.id,
         person_id=person,
@@ -118,7 +142,7 @@ def _store(session: Session, vault: Vault, incoming: Incoming, person: str, dige
         size=message.size,
         received_at=incoming.received_at,
         content=vault.seal(person, "messages.content", message.id, encode(Message, message)),
-        note=vault.seal(person, "messages.note", message.id, incoming.detail.encode()) if incoming.detail else None,
+        note=vault.seal(person, "messages.note", message.id, detail.encode()) if detail else None,
     )
     session.add(mail)
     session.add(

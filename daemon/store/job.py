@@ -52,7 +52,7 @@ class Halt:
     """Why a delivery may not go on."""
 
     kind: str
-    """wait: try again when the pause ends; moot: a newer mail made it so; hold: a person has to look."""
+    """wait: until the pause ends; moot: a newer mail came; answered: a person did; hold: a person has to look."""
     reason: str
     detail: str = ""
 

@@ -18,9 +18,8 @@ from daemon.store.seal import Vault
 from daemon.store.tables import Delivery, Draft, Mail
 
 
-def release(session: Session, job: Job) -> None:
+def release(session: Session, delivery: Delivery) -> None:
     """Give the reservation back, if there is one: the reply certainly did not leave and nothing was written."""
-    delivery = session.get_one(Delivery, job.id)
     if delivery.reserved_at is None:
         return
     limits.release(session, decode(list[Charge], delivery.reserved.encode()), delivery.reserved_at)

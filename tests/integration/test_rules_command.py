@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon import cli
+from daemon.config import BreakerConfig
 from daemon.store import ingest
 from daemon.store.queue import Queue
 from tests.fixtures.mails import NOW, incoming
@@ -66,7 +67,9 @@ def stored(directory: Path, sqlite_template: Path) -> str:
 
     def take(mail: ingest.Incoming) -> str:
         return store.write_now(
-            lambda session: ingest.ingest(session, store.vault, queue, mail, now=NOW, debounce=0)
+            lambda session: ingest.ingest(
+                session, store.vault, queue, mail, now=NOW, debounce=0, most=BreakerConfig()
+            )
         ).message
 
     take(replace(incoming(sender="list@example.com", ignored="bulk"), received_at=NOW - timedelta(hours=1)))
