@@ -134,10 +134,10 @@ class Daemon:
         stack.push_async_callback(self._chosen.close)
         self._grants = oauth.grants(self.config)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
-        self.parts = self._parts()
+        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
+        self.parts = self._parts(engine)
         if lost := stock.take(self.store, self.queue):
             log.warning("work.taken-up", number=lost)
-        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
         stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self.tool_threads))
         housekeeping = asyncio.create_task(self._keep_house())
@@ -152,7 +152,7 @@ class Daemon:
             told = f"There is unanswered mail of the mailbox `{gone[0]}`, which is gone from here. Add it again."
             raise Faults([self.release.document.fault(("mailbox",), told)])
 
-    def _parts(self) -> Parts:
+    def _parts(self, engine: Engine) -> Parts:
         copies = SentCopies(self.config, _Accounts(self.doors))
         outbound = Outbound(
             store=self.store,
@@ -171,6 +171,7 @@ class Daemon:
             queue=self.queue,
             screen=self._screen,
             mind=self.mind,
+            unless_stopped=engine.unless_stopped,
             outbound=outbound,
             file=self._file,
             clock=self._clock,

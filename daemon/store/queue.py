@@ -8,12 +8,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlmodel import Session
@@ -33,7 +33,8 @@ _LAST_ROWS = 5.0
 """Seconds that the engine's own rows may take at a stop."""
 _PRIORITY = {"high": 1, "normal": 10, "low": 20}
 
-Workflow = Callable[..., Awaitable[None]]
+T = TypeVar("T")
+Workflow = Callable[..., Coroutine[Any, Any, None]]
 
 
 def migrate(store: Store) -> None:
@@ -141,6 +142,7 @@ class Engine:
         self._config = config
         self._at_work: set[asyncio.Task[Any] | None] = set()
         self._parked: set[asyncio.Task[Any] | None] = set()
+        self._given_up_at_a_stop: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._closing = False
 
@@ -157,24 +159,51 @@ class Engine:
     def _counted(self, body: Workflow) -> Workflow:
         async def run(*arguments: Any) -> None:
             task = asyncio.current_task()
-            if self._closing:
+            if self._closing or not await self._came_to_its_end(task, body(*arguments)):
                 # neither done nor failed: it stays pending, and the next launch takes it up
                 self._parked.add(task)
                 await asyncio.Event().wait()
-            self._at_work.add(task)
-            self._idle.clear()
-            try:
-                await body(*arguments)
-            finally:
-                self._at_work.discard(task)
-                if not self._at_work:
-                    self._idle.set()
 
         return run
 
+    async def _came_to_its_end(self, task: asyncio.Task[Any] | None, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work; False when a stop interrupted what it waited for."""
+        self._at_work.add(task)
+        self._idle.clear()
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not self._closing or (task is not None and task.cancelling()):
+                raise
+            return False
+        finally:
+            self._at_work.discard(task)
+            if not self._at_work:
+                self._idle.set()
+        return True
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for work of a workflow that changes nothing and may take long, such as the answer of a model.
+
+        A stop does not wait for it: it is cancelled, and the workflow is taken up again at the next launch.
+        """
+        task = asyncio.create_task(work)
+        if self._closing:
+            task.cancel()
+        self._given_up_at_a_stop.add(task)
+        try:
+            return await task
+        finally:
+            self._given_up_at_a_stop.discard(task)
+
     async def destroy(self, *, drain: float, threads: Executor) -> None:
-        """Begin nothing new; wait up to `drain` seconds for what runs. What is left starts again at the next launch."""
+        """Begin nothing new; wait up to `drain` seconds for what runs, but not for models.
+
+        What is left starts again at the next launch.
+        """
         self._closing = True
+        for task in self._given_up_at_a_stop:
+            task.cancel()
         if self._at_work:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), drain)

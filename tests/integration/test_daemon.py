@@ -152,3 +152,20 @@ async def test_mail_of_an_imap_mailbox_is_answered_and_the_copy_stands_in_sent(
         client.select_folder("INBOX")
         assert b"$Triaged" in client.get_flags([1])[1]
     assert (fate.outcome, fate.mails) == ("sent", 1)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_a_stop_does_not_wait_for_the_model_and_the_mail_is_answered_after_the_next_start(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.main.DRAIN", 3600.0)
+    office.brain.gate.clear()
+    letters = [office.house.letter("status") for _ in range(3)]
+    async with asyncio.timeout(60), office.open():
+        await office.post(*(letter.raw for letter in letters))
+        await office.until(lambda: len(office.brain.requests) == len(letters))
+    assert {fate.state for fate in office.house.fates()} == {"working"}
+    office.brain.gate.set()
+    async with office.open():
+        fates = await office.fates()
+    assert [(fate.outcome, fate.mails) for fate in fates] == [("sent", 1)] * 3

@@ -120,3 +120,40 @@ async def test_a_stop_amid_a_burst_leaves_each_workflow_done_or_to_be_done_and_l
     assert happened == numbers
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     queue.close()
+
+
+async def test_a_stop_does_not_wait_for_a_model_and_its_turn_begins_again_at_the_next_start(
+    store: Store, threads: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    happened: list[str] = []
+    asked, answers = asyncio.Event(), asyncio.Event()
+    queue = Queue(store)
+
+    async def ask() -> None:
+        happened.append("asked")
+        asked.set()
+        await answers.wait()
+
+    async def start() -> Engine:
+        engine = Engine(store, executor="test", in_flight=4)
+
+        async def turn(conversation: str, number: int) -> None:
+            await engine.unless_stopped(ask())
+            happened.append("answered")
+
+        await engine.launch({TRIAGE: turn})
+        return engine
+
+    store.write_now(lambda session: queue.enqueue(session, TRIAGE, "triage:a:1", "a", 1))
+    engine = await start()
+    await asked.wait()
+    await engine.destroy(drain=3600, threads=threads)
+    assert happened == ["asked"]
+
+    answers.set()
+    engine = await start()
+    await until(happened, 3)
+    await engine.destroy(drain=5, threads=threads)
+    assert happened == ["asked", "asked", "answered"]
+    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    queue.close()
