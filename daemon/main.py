@@ -3,13 +3,13 @@
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -31,12 +31,13 @@ from daemon.inbound.screening import Screening
 from daemon.oauth import configured as oauth
 from daemon.oauth.grant import Grant
 from daemon.outbound.copies import SentCopies
+from daemon.outbound.filing import Filing, ImapShelf, MaildirShelf, Shelf
+from daemon.outbound.imap_filing import Folders
 from daemon.outbound.parts import Outbound
 from daemon.outbound.smtp import Submission
 from daemon.pipeline import Parts, receive, register
 from daemon.release import Release
 from daemon.review.counts import tokens_since
-from daemon.route.rules import Route
 from daemon.secrets import Credential
 from daemon.store import limits, past, schema, stock, switches, versions
 from daemon.store.engine import exclusive, opened
@@ -44,7 +45,7 @@ from daemon.store.folders import Cursors
 from daemon.store.job import Job
 from daemon.store.limits import Charge
 from daemon.store.queue import Engine, Queue
-from daemon.store.turns import Claimed
+from daemon.watch.doors import Doors
 from handlers.contract import Message
 from tools.apply import Applied, RefusedWrite, apply, refuse
 from tools.errors import Transient
@@ -95,6 +96,7 @@ class Daemon:
         self._stack = AsyncExitStack()
         self._grants: dict[str, Grant] = {}
         self.doors: dict[str, Door] = {}
+        self._filings: list[Filing] = []
 
     @property
     def config(self) -> Config:
@@ -134,16 +136,39 @@ class Daemon:
         stack.push_async_callback(self._chosen.close)
         self._grants = oauth.grants(self.config)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
-        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
-        self.parts = self._parts(engine)
+        self.parts = self._parts()
         if lost := stock.take(self.store, self.queue):
             log.warning("work.taken-up", number=lost)
+        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
         stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self.tool_threads))
-        housekeeping = asyncio.create_task(self._keep_house())
-        stack.callback(housekeeping.cancel)
+        self._run_beside(self._keep_house())
+        self._told = Doors(self.store, self._clock)
+        stack.push_async_callback(self._told.keep)
         for name, mailbox in self.config.mailbox.items():
             await self._open(name, mailbox)
+        self._run_beside(self._told.run())
+        for name, door in self.doors.items():
+            if shelf := self._shelf(name, door):
+                self._filings.append(Filing(name, shelf, self.store))
+                self._run_beside(self._filings[-1].run())
+
+    def _run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run until the daemon stops, which ends it first."""
+        self._stack.callback(asyncio.create_task(work).cancel)
+
+    def _shelf(self, name: str, door: Door) -> Shelf | None:
+        """Where people see what becomes of the mails of a mailbox."""
+        mailbox = self.config.mailbox[name]
+        if isinstance(door, Reader):
+            return ImapShelf(door, Folders(home=mailbox.folder, held=mailbox.held_folder, done=mailbox.done))
+        return MaildirShelf(door) if isinstance(door, Watcher) else None
+
+    async def _boundary(self, row: str, reached: str) -> None:
+        """Something was committed: soon the mailboxes show it."""
+        for filing in self._filings:
+            filing.wake()
+        await self._reached(row, reached)
 
     def _refuse_missing_mailboxes(self) -> None:
         """Mail that still has to be answered needs its mailbox's configuration."""
@@ -152,7 +177,7 @@ class Daemon:
             told = f"There is unanswered mail of the mailbox `{gone[0]}`, which is gone from here. Add it again."
             raise Faults([self.release.document.fault(("mailbox",), told)])
 
-    def _parts(self, engine: Engine) -> Parts:
+    def _parts(self) -> Parts:
         copies = SentCopies(self.config, _Accounts(self.doors))
         outbound = Outbound(
             store=self.store,
@@ -164,18 +189,16 @@ class Daemon:
             clock=self._clock,
             alone=self.store.sqlite,
             active=set(),
-            reached=self._reached,
+            reached=self._boundary,
         )
         return Parts(
             store=self.store,
             queue=self.queue,
             screen=self._screen,
             mind=self.mind,
-            unless_stopped=engine.unless_stopped,
             outbound=outbound,
-            file=self._file,
             clock=self._clock,
-            reached=self._reached,
+            reached=self._boundary,
         )
 
     def mind(self) -> Mind:
@@ -200,12 +223,12 @@ class Daemon:
         self._stack.push_async_callback(door.stop)
 
     def _door(self, name: str, mailbox: MailboxConfig) -> Door:
-        take = self._receive
+        take, tell = self._receive, self._told.listener(name)
         if mailbox.kind == "maildir":
             assert mailbox.path is not None
-            return Watcher(name, mailbox.model_copy(update={"path": self.config.resolve(mailbox.path)}), take)
+            return Watcher(name, mailbox.model_copy(update={"path": self.config.resolve(mailbox.path)}), take, tell)
         if mailbox.kind != "imap":
-            return Listener(name, mailbox, take)
+            return Listener(name, mailbox, take, tell)
         ca_file = self.config.resolve(mailbox.ca_file) if mailbox.ca_file else None
         password = partial(self._password, mailbox.password_file)
         return Reader(
@@ -214,6 +237,7 @@ class Daemon:
             credential=self._grants[name].credential if mailbox.oauth else password,
             receive=take,
             cursors=Cursors(self.store, name, self._clock),
+            tell=tell,
         )
 
     async def _receive(self, arrival: Arrival) -> Receipt:
@@ -253,15 +277,6 @@ class Daemon:
     async def _tokens_of(self, day: date) -> int:
         midnight = datetime.combine(day, time(), UTC)
         return await self.store.read(lambda session: tokens_since(session, midnight))
-
-    async def _file(self, claimed: Claimed, route: Route) -> None:
-        """Move the mails to the folder that a rule names, where the mailbox has folders."""
-        door = self.doors.get(claimed.mailbox)
-        if route.move is None or not isinstance(door, Reader):
-            return
-        ids = [message.id for message in claimed.messages]
-        for position in await self.store.read(lambda session: past.positions(session, ids)):
-            await door.mark(position, move_to=route.move)
 
     async def _remember_release(self, release: Release) -> None:
         now = self._clock()

@@ -12,7 +12,7 @@ workflow looks at the rows first and does what is left to do.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -58,11 +58,7 @@ class Parts:
     """Parses and screens a mail under a new id, in a process of its own; never raises."""
     mind: Callable[[], Mind]
     """The active release and what considering a mail needs."""
-    unless_stopped: Callable[[Coroutine[Any, Any, Answer]], Awaitable[Answer]]
-    """Waits for an answer; a stop of the daemon does not, and the turn begins again at the next start."""
     outbound: Outbound
-    file: Callable[[Claimed, Route], Awaitable[None]]
-    """Moves the mails to the folder that the rules name, as far as the mailbox can."""
     clock: Callable[[], datetime]
     reached: Callable[[str, str], Awaitable[None]]
     """Called at each durable boundary; the tests kill the process there."""
@@ -162,7 +158,7 @@ async def _turn(parts: Parts, mind: Mind, claimed: Claimed) -> None:
         as_human_mail=claimed.as_human_mail,
     )
     try:
-        answer = await parts.unless_stopped(consider(mind, question))
+        answer = await consider(mind, question)
     except BrainBusy as error:
         await _postpone(parts, claimed, error)
         return
@@ -238,10 +234,6 @@ async def _end(parts: Parts, claimed: Claimed, answer: Answer, brain: str) -> No
     await parts.store.write(lambda session: drafts.finish(session, vault, parts.queue, claimed, ended, now=now))
     await parts.reached(claimed.run, "finished")
     log.info("turn.finished", outcome=ended.outcome, reasons=",".join(ended.reasons), handler=answer.route.handler)
-    try:
-        await parts.file(claimed, answer.route)
-    except Transient as error:
-        log.warning("mail.not-filed", why=str(error))
 
 
 def _route(route: Route) -> dict[str, Any]:

@@ -24,7 +24,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
@@ -36,12 +36,11 @@ from daemon.errors import StoreBusy
 from daemon.inbound.arrival import DoorState, Receive
 from daemon.inbound.imap_calls import Calls, answer
 from daemon.inbound.imap_connection import LOST, arrived, close, connect, log_out
-from daemon.inbound.imap_fetch import select
-from daemon.inbound.imap_look import TRIAGED, Cursors, Interrupted, Look, Memory, NotCommitted
+from daemon.inbound.imap_look import Cursors, Interrupted, Look, Memory, NotCommitted
 from daemon.inbound.imap_trouble import Timing, Trouble, diagnose, pause
 from daemon.inbound.waker import Waker
 from daemon.secrets import Credential
-from daemon.store.position import Position
+from tools.errors import TriagedError
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -100,6 +99,7 @@ class Reader:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: IMAPClient | None = None
         self._memory = Memory()
+        self._used: Credential | None = None
         self._tries = 0
         self._idle_refusals = 0
         self.state = DoorState.STARTING
@@ -175,14 +175,6 @@ class Reader:
 
         return await self.ask(search, folder=folder)
 
-    async def mark(self, position: Position, *, keywords: tuple[str, ...] = (), move_to: str | None = None) -> None:
-        """Set keywords on a mail, or move it; a mail that is gone is left alone.
-
-        Raises:
-            Unreachable: the server can't be reached, or refuses.
-        """
-        await self.ask(lambda client: self._mark(client, position, keywords, move_to))
-
     @staticmethod
     def _cut(client: IMAPClient) -> None:
         """End what the thread waits for, from outside it."""
@@ -210,7 +202,7 @@ class Reader:
         """One connection, from greeting to logout."""
         if not self.failures:
             self._tell(DoorState.CONNECTING)
-        client = connect(self._config, self._credential, timeout=self._timing.timeout)
+        client = connect(self._config, self._proof, timeout=self._timing.timeout)
         self._client, began = client, time.monotonic()
         look = Look(
             client,
@@ -241,7 +233,7 @@ class Reader:
         self._between()
         wanted = self._calls.looks()
         try:
-            while look.run():
+            while look.run(datetime.now(UTC)):
                 pass
         except NotCommitted:
             self._tell(DoorState.STORE_AWAY)
@@ -301,7 +293,20 @@ class Reader:
         until = time.monotonic() + pause(trouble, self._tries, self._timing, random.random())  # noqa: S311 - no secret
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._calls.refuse(f"can't be reached ({trouble.state})")
-            self._waker.wait(left)
+            self._waker.wait(min(left, self._timing.steady))
+            if trouble.login and self._mended():
+                return
+
+    def _proof(self) -> Credential:
+        self._used = self._credential()
+        return self._used
+
+    def _mended(self) -> bool:
+        """Whether there is another credential than the one that was refused: no need to wait longer with that."""
+        try:
+            return self._credential() != self._used
+        except TriagedError:
+            return False
 
     def _tell(self, state: DoorState, detail: str = "", failures: int = 0) -> None:
         if (state, detail, failures) == (self.state, self.detail, self.failures):
@@ -319,25 +324,3 @@ class Reader:
             return await work
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
-
-    def _mark(self, client: IMAPClient, position: Position, keywords: tuple[str, ...], move_to: str | None) -> None:
-        folder = self._config.folder
-        if position.folder != folder:
-            return
-        selected = select(client, folder, TRIAGED)
-        if selected.uidvalidity != position.uidvalidity:
-            return  # the UID means another mail now, or none
-        # System flags (\\Seen, \\Answered) are always known; keywords only where the server keeps new ones.
-        flags = [keyword.encode() for keyword in keywords if keyword.startswith("\\") or selected.keywords]
-        if flags:
-            client.add_flags([position.uid], flags, silent=True)
-        if move_to is None:
-            return
-        if not client.folder_exists(move_to):
-            client.create_folder(move_to)
-        if client.has_capability("MOVE"):
-            client.move([position.uid], move_to)
-        elif client.has_capability("UIDPLUS"):
-            client.copy([position.uid], move_to)
-            client.delete_messages([position.uid], silent=True)
-            client.uid_expunge([position.uid])

@@ -34,8 +34,6 @@ class Selected:
     uidnext: int
     modseq: int | None = None
     """HIGHESTMODSEQ; None: the server keeps none."""
-    keywords: bool = False
-    """Whether it keeps keywords of ours (PERMANENTFLAGS)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,16 +44,15 @@ class Fetched:
     whole: bool
 
 
-def select(client: IMAPClient, folder: str, keyword: bytes, *, readonly: bool = False) -> Selected:
+def select(client: IMAPClient, folder: str) -> Selected:
     """Select a folder.
 
     Raises:
         IMAPClientError: there is no such folder, or it has no UIDs that last.
     """
-    answer = client.select_folder(folder, readonly=readonly)
+    answer = client.select_folder(folder)
     if b"UIDVALIDITY" not in answer:
         raise client.Error(f"The folder {folder} has no UIDVALIDITY (RFC 3501 section 2.3.1.1), so it can't be read")
-    permitted = answer.get(b"PERMANENTFLAGS", ())
     uidnext = answer.get(b"UIDNEXT")
     if uidnext is None:  # it may be missing (RFC 3501 section 6.3.1); `*` is the last mail
         uidnext = max(client.search(["UID", "*"]), default=0) + 1
@@ -62,7 +61,6 @@ def select(client: IMAPClient, folder: str, keyword: bytes, *, readonly: bool = 
         uidvalidity=int(answer[b"UIDVALIDITY"]),
         uidnext=int(uidnext),
         modseq=int(modseq) if modseq else None,
-        keywords=b"\\*" in permitted or keyword in permitted,
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -22,8 +22,6 @@ from tools.errors import Transient
 
 log = structlog.get_logger()
 
-TRIAGED = b"$Triaged"
-"""A hint for people that a mail was taken in; never the source of truth."""
 _PATIENCE = 6
 """Tries to get a mail that the server will not give: two minutes with the waits between; others wait behind it."""
 _BACKLOG = 50
@@ -109,8 +107,11 @@ class Look:
         self._busy = busy
         self._memory = memory
 
-    def run(self) -> bool:
+    def run(self, now: datetime) -> bool:
         """Take in what is new; whether there may be more by now.
+
+        Args:
+            now: aware, and by the clock that INTERNALDATEs are compared with.
 
         Raises:
             NotCommitted: the store is away; the cursor stands before that mail.
@@ -119,7 +120,6 @@ class Look:
         """
         selected = self._select()
         known = self._store(self._cursors.read(self._config.folder))
-        now = datetime.now(UTC)
         if known is not None:
             selected = self._corrected(known, selected)
         step = plan(known, selected, since=self._config.since, now=now)
@@ -140,7 +140,7 @@ class Look:
         return taken
 
     def _select(self) -> Selected:
-        return fetch.select(self._client, self._config.folder, TRIAGED)
+        return fetch.select(self._client, self._config.folder)
 
     def _corrected(self, known: FolderCursor, selected: Selected) -> Selected:
         """UIDNEXT may be told too low by a server that caches it: a mail with our last UID disproves it."""
@@ -187,8 +187,6 @@ class Look:
                 taken = True
                 if self._between() and self._select().uidvalidity != selected.uidvalidity:
                     raise _Changed
-            if arrived and selected.keywords:
-                self._client.add_flags([mail.listed.uid for mail in arrived], [TRIAGED], silent=True)
         return taken
 
     def _commit(self, mail: Fetched, selected: Selected) -> None:

@@ -1,10 +1,7 @@
-"""What happened before: with a sender, and where mails stand."""
-
-from collections.abc import Sequence
+"""What happened before with a sender, and which mailboxes have mail that is not decided."""
 
 from sqlmodel import Session, col, func, select
 
-from daemon.store.position import Position
 from daemon.store.seal import Vault
 from daemon.store.tables import Delivery, Draft, Mail, Person
 
@@ -30,13 +27,3 @@ def counts(session: Session, vault: Vault, address: str) -> tuple[int, int, int,
 def open_mailboxes(session: Session) -> set[str]:
     """Mailboxes with mail that is not decided yet, or whose reply is on its way."""
     return set(session.exec(select(Mail.mailbox).where(col(Mail.state) != "done").distinct()).all())
-
-
-def positions(session: Session, messages: Sequence[str]) -> list[Position]:
-    """Where mails stand in their IMAP mailbox; those that came another way are left out."""
-    rows = session.exec(select(Mail).where(col(Mail.id).in_(messages))).all()
-    return [
-        Position(folder=row.folder, uidvalidity=row.uidvalidity, uid=row.uid)
-        for row in rows
-        if row.folder is not None and row.uidvalidity is not None and row.uid is not None
-    ]

@@ -13,7 +13,7 @@ from imapclient import IMAPClient
 from daemon.errors import Unreachable
 from daemon.inbound.arrival import Arrival, DoorState, Receipt
 from daemon.secrets import Credential
-from daemon.store.position import FolderCursor, Position
+from daemon.store.position import FolderCursor
 from tests.fixtures.dovecot import Dovecot
 from tests.fixtures.imap_reader import QUICK, Intake, Open, deliver, other_client, until
 
@@ -88,21 +88,6 @@ async def test_a_mail_that_can_not_be_committed_comes_again_before_those_behind_
     await reader().start()
     await until(lambda: len(intake.arrivals) == 2)
     assert intake.subjects == ["one", "two"]
-
-
-async def test_committed_mail_is_marked_and_stays_unseen(
-    dovecot: Dovecot, user: str, intake: Intake, reader: Open
-) -> None:
-    deliver(dovecot, user, "one")
-    await reader().start()
-    await until(lambda: len(intake.arrivals) == 1)
-
-    def flags() -> tuple[bytes, ...]:
-        with other_client(dovecot, user) as client:
-            return tuple(client.get_flags([1])[1])
-
-    await until(lambda: b"$Triaged" in flags())
-    assert b"\\Seen" not in flags()
 
 
 async def test_a_rebuilt_folder_is_read_again_from_its_beginning(
@@ -244,28 +229,6 @@ async def test_a_folder_that_does_not_exist_is_told_and_reading_goes_on(
         await door.find("Nowhere", "1@shop.example")
     deliver(dovecot, user, "one")
     await until(lambda: len(intake.arrivals) == 1)
-
-
-async def test_mail_is_flagged_and_moved_also_into_a_new_folder_with_letters_of_its_language(
-    dovecot: Dovecot, user: str, intake: Intake, reader: Open
-) -> None:
-    deliver(dovecot, user, "one", "two")
-    door = reader()
-    await door.start()
-    await until(lambda: len(intake.arrivals) == 2)
-    first, second = (arrival.position for arrival in intake.arrivals)
-    assert first is not None
-    assert second is not None
-    await door.mark(first, keywords=("$TriagedHeld", "\\Flagged"))
-    await door.mark(second, move_to="Rückfragen")
-    await door.mark(second, move_to="Rückfragen")  # it is gone from here: nothing happens
-    stale = Position(folder="INBOX", uidvalidity=first.uidvalidity + 1, uid=first.uid)
-    await door.mark(stale, move_to="Trash")
-    with other_client(dovecot, user) as client:
-        assert client.search() == [1]
-        assert {b"$TriagedHeld", b"\\Flagged", b"$Triaged"} <= set(client.get_flags([1])[1])
-    with other_client(dovecot, user, "Rückfragen") as client:
-        assert len(client.search()) == 1
 
 
 async def test_no_literal_is_formatted_for_a_debug_log(reader: Open) -> None:
