@@ -3,8 +3,9 @@
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.utils import format_datetime
@@ -153,8 +154,8 @@ class Fate:
     outcome: str | None
     reason: str | None
     deliveries: int
-    mails: int
-    cancellations: int
+    mails: int = 0
+    cancellations: int = 0
 
     @property
     def ended(self) -> bool:
@@ -233,6 +234,29 @@ class House:
         self.letters.append(letter)
         return letter
 
+    def read_imap(self, *, port: int, user: str, password: str) -> None:
+        """Read the mailbox over IMAP from now on, and not over LMTP."""
+        account = f'host = "127.0.0.1"\nport = {port}\ntls = "none"\nuser = "{user}"\npoll = "1s"\nsince = "all"'
+        self.change("triaged.toml", 'kind = "lmtp"', f'kind = "imap"\npassword_file = "imap.password"\n{account}')
+        self.change("triaged.toml", f'listen = "127.0.0.1:{self.lmtp}"\n', "")
+        (self.directory / "imap.password").write_text(password)
+        (self.directory / "imap.password").chmod(0o600)
+
+    def ended(self) -> bool:
+        """Whether every letter has come, and each mail is done or a person has it; cheaper than `fates`."""
+        store = open_at(self.store_url, self.directory)
+        last = col(Mail.state).in_(("done", "held"))
+        ended = select(sa.func.count()).select_from(Mail)
+        try:
+            return store.read_now(
+                lambda session: (
+                    session.exec(ended.where(last)).one() >= len(self.letters)
+                    and not session.exec(ended.where(~last)).one()
+                )
+            )
+        finally:
+            store.close()
+
     def mails(self) -> list[Mail]:
         """The rows of all mails, whoever sent them."""
         store = open_at(self.store_url, self.directory)
@@ -245,34 +269,44 @@ class House:
         """What has become of every letter by now."""
         store = open_at(self.store_url, self.directory)
         try:
-            return store.read_now(lambda session: [self._fate(session, store.vault.mac, each) for each in self.letters])
+            fates = store.read_now(lambda session: [_fate(session, store.vault.mac, each) for each in self.letters])
         finally:
             store.close()
-
-    def _fate(self, session: Session, mac: Any, letter: Letter) -> Fate:
-        macs = col(Mail.message_id_mac) == mac("message-id", letter.message_id)
-        rows = session.exec(select(Mail).where(macs)).all()
-        mail = rows[0] if rows else None
-        deliveries = select(sa.func.count()).select_from(Delivery).join(Draft, col(Draft.id) == col(Delivery.draft_id))
-        return Fate(
-            kind=letter.kind,
-            rows=len(rows),
-            state=mail.state if mail else "lost",
-            outcome=mail.outcome if mail else None,
-            reason=mail.reason if mail else None,
-            deliveries=session.exec(deliveries.where(col(Delivery.message_id) == mail.id)).one() if mail else 0,
-            mails=self._replies()[letter.message_id],
-            cancellations=self._cancellations()[letter.order],
-        )
+        # looked at after the store, which says `sent` only when the mail server has it
+        replies, cancellations = self._replies(), self._cancellations()
+        return [
+            replace(fate, mails=replies[letter.message_id], cancellations=cancellations[letter.order])
+            for fate, letter in zip(fates, self.letters, strict=True)
+        ]
 
     def _replies(self) -> Counter[str]:
         """Message-ID to the mails at the mail server that answer it."""
         found = (self.directory / "sent" / "new").glob("*")
-        return Counter(str(message_from_bytes(path.read_bytes())["In-Reply-To"]).strip("<> ") for path in found)
+        return Counter(_answers(path.read_bytes()) for path in found)
 
     def _cancellations(self) -> Counter[str]:
         with closing(sqlite3.connect(self.directory / "shop.db")) as shop:
             return Counter(row[0] for row in shop.execute("SELECT order_id FROM cancellations"))
+
+
+def _fate(session: Session, mac: Callable[[str, str], str], letter: Letter) -> Fate:
+    macs = col(Mail.message_id_mac) == mac("message-id", letter.message_id)
+    rows = session.exec(select(Mail).where(macs)).all()
+    mail = rows[0] if rows else None
+    deliveries = select(sa.func.count()).select_from(Delivery).join(Draft, col(Draft.id) == col(Delivery.draft_id))
+    return Fate(
+        kind=letter.kind,
+        rows=len(rows),
+        state=mail.state if mail else "lost",
+        outcome=mail.outcome if mail else None,
+        reason=mail.reason if mail else None,
+        deliveries=session.exec(deliveries.where(col(Delivery.message_id) == mail.id)).one() if mail else 0,
+    )
+
+
+def _answers(raw: bytes) -> str:
+    """Which mail a reply answers."""
+    return str(message_from_bytes(raw.partition(b"\r\n\r\n")[0])["In-Reply-To"]).strip("<> ")
 
 
 def model(body: dict[str, Any]) -> Answer:

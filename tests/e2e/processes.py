@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,6 @@ class Daemon:
 
     pid: int
     log: Path
-    port: int
     _descriptor: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,16 +49,9 @@ class Daemon:
         return bool(watcher.poll(within * 1000))
 
     def ready(self) -> bool:
-        """Wait until it takes connections; False: it died first."""
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            if self.gone():
-                return False
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return True
-            time.sleep(0.02)
-        raise AssertionError(f"The daemon is not ready after {PATIENCE:.0f} s:\n{self.said()}")
+        """Wait until it says that it is ready; False: it died first."""
+        assert wait_for(lambda: self.gone() or "daemon.ready" in self.said()), f"not ready:\n{self.said()}"
+        return not self.gone()
 
     def said(self) -> str:
         """Its log."""
@@ -108,14 +99,14 @@ class Runner:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def start(self, directory: Path, port: int, *, die_at: str = "", **environment: str) -> Daemon:
+    def start(self, directory: Path, *, die_at: str = "", **environment: str) -> Daemon:
         """Start a daemon; it is not ready yet."""
         assert self._process.stdin is not None
         log = directory / f"log.{len(self._daemons)}"
         order = {"config": str(directory), "log": str(log), "die_at": die_at, "environment": environment}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        daemon = Daemon(pid=int(self._answer()), log=log, port=port)
+        daemon = Daemon(pid=int(self._answer()), log=log)
         self._daemons.append(daemon)
         return daemon
 
@@ -135,11 +126,11 @@ class Runner:
         self._process.stdout.close()
 
 
-def hand_in(port: int, letter: Letter, *, host: str = "127.0.0.1") -> bool:
-    """Give a mail to the daemon over LMTP; whether it said 250. A mail server keeps it otherwise, and tries again."""
+def hand_in(port: int, letter: Letter, *, to: str = "support@shop.example") -> bool:
+    """Give a mail to a server over LMTP; whether it said 250. A mail server keeps it otherwise, and tries again."""
     try:
-        with smtplib.LMTP(host, port, timeout=PATIENCE) as client:
-            client.sendmail(letter.sender, ["support@shop.example"], letter.raw)
+        with smtplib.LMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+            client.sendmail(letter.sender, [to], letter.raw)
     except (OSError, smtplib.SMTPException):
         return False
     return True

@@ -30,7 +30,7 @@ def test_mail_that_no_one_can_read_is_refused_or_held_and_the_next_one_is_answer
     maildir = '[mailbox.box]\nkind = "maildir"\naddress = "box@shop.example"\npath = "box"\nmode = "live"\n[smtp]'
     house.change("triaged.toml", "[smtp]", maildir)
     house.change("rules.toml", "sender.verified", "true")
-    daemon = runner.start(house.directory, house.lmtp)
+    daemon = runner.start(house.directory)
     assert daemon.ready(), daemon.said()
     assert content_refused(house, HUGE) == (552, b"5.3.4 The mail is larger than 25000000 octets. Send a smaller one.")
     noise = random.Random(7).randbytes(30_000).replace(b"\n", b"\r\n")
@@ -54,7 +54,7 @@ def test_mail_that_no_one_can_read_is_refused_or_held_and_the_next_one_is_answer
 def test_replies_that_the_mail_server_refuses_wait_or_are_held(
     house: House, runner: Runner, sink: ThreadedSink
 ) -> None:
-    daemon = runner.start(house.directory, house.lmtp)
+    daemon = runner.start(house.directory)
     assert daemon.ready(), daemon.said()
     answers: Iterator[str | None] = iter(["451 4.3.0 Later", "450 4.2.0 Busy"])
     sink.decide(lambda phase: next(answers, None) if phase == "rcpt" else None)

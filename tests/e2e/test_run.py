@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 def refused(runner: Runner, house: House, **options: str) -> Daemon:
     """A daemon that did not start."""
-    daemon = runner.start(house.directory, house.lmtp, **options)
+    daemon = runner.start(house.directory, **options)
     assert daemon.gone(within=PATIENCE)
     assert "Traceback" not in daemon.said()
     return daemon
@@ -35,14 +35,14 @@ def test_sigterm_ends_it_with_0_and_nothing_is_lost(house: House, runner: Runner
     server = MailServer(house)
     for _ in range(4):
         server.accept("status", "cancel")
-    daemon = runner.start(house.directory, house.lmtp)
+    daemon = runner.start(house.directory)
     assert daemon.ready(), daemon.said()
     server.flush()
     daemon.signal(signal.SIGTERM)
     assert daemon.gone(within=20), daemon.said()
     assert (daemon.code, daemon.said().count("Traceback")) == (0, 0), daemon.said()
     assert daemon.alone(within=5)
-    daemon = runner.start(house.directory, house.lmtp)
+    daemon = runner.start(house.directory)
     assert wait_for(lambda: settled(house, server)), [*house.fates(), daemon.said()]
     assert [(fate.outcome, fate.mails, fate.cancellations) for fate in house.fates()] == [
         ("sent", 1, 0),
@@ -54,7 +54,7 @@ def test_sighup_loads_a_release_or_keeps_the_old_one_and_says_why(house: House, 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(f"\0{house.directory}")
         systemd.settimeout(PATIENCE)
-        daemon = runner.start(house.directory, house.lmtp, NOTIFY_SOCKET=f"@{house.directory}")
+        daemon = runner.start(house.directory, NOTIFY_SOCKET=f"@{house.directory}")
         assert systemd.recv(1000).startswith(b"READY=1\nSTATUS=reading support")
         house.change("rules.toml", "sender.verified", "sender.verifyed")
         daemon.signal(signal.SIGHUP)
@@ -74,7 +74,7 @@ def test_sighup_loads_a_release_or_keeps_the_old_one_and_says_why(house: House, 
 
 
 def test_a_second_daemon_on_one_sqlite_store_is_refused(house: House, runner: Runner) -> None:
-    assert runner.start(house.directory, house.lmtp).ready()
+    assert runner.start(house.directory).ready()
     second = refused(runner, house)
     assert (second.code, second.said().count("\n")) == (1, 1)
     assert f"Another `triaged run` uses {house.directory}/triaged.db. Stop it first" in second.said()
@@ -151,7 +151,7 @@ def test_sigterm_waits_for_the_answer_to_a_reply_that_is_on_its_way(
             time.sleep(2)
 
     sink.decide(slowly)
-    daemon = runner.start(house.directory, house.lmtp)
+    daemon = runner.start(house.directory)
     assert daemon.ready(), daemon.said()
     assert hand_in(house.lmtp, house.letter("status"))
     assert asked.wait(PATIENCE)
