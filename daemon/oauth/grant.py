@@ -19,8 +19,6 @@ log = structlog.get_logger()
 
 MARGIN: Final = 300.0
 """Seconds before its end at which a token is refreshed."""
-SOON: Final = 7 * 86400.0
-"""Seconds before the end of a login at which people are told."""
 AGAIN: Final = 900.0
 """Seconds until a refresh that was refused is tried again; a new login is noticed at once."""
 _LATER = 30.0
@@ -80,13 +78,16 @@ class Grant:
         """`credential` without blocking the loop."""
         return await asyncio.get_running_loop().run_in_executor(_threads(), self.credential)
 
-    def ends(self) -> float | None:
+    async def ends(self) -> float | None:
         """When a person has to log in again, in seconds since 1970; None: not known, or it is put off by itself.
 
+        Refreshes what is due: a login that nobody uses ends with some providers.
+
         Raises:
-            LoginRefused: there is no login that could end.
+            LoginRefused, Unreachable: as `credential`.
         """
-        tokens = self._read()
+        await self.ask()
+        tokens = await asyncio.get_running_loop().run_in_executor(_threads(), self._read)
         return None if tokens.renewed else tokens.login_ends
 
     def _read(self) -> Tokens:

@@ -25,6 +25,8 @@ class Door:
     since: datetime
     seen_at: datetime
     """When the daemon last said so."""
+    login_ends: datetime | None = None
+    """When a person has to log in again, where an OAuth provider says so."""
 
 
 def keep(session: Session, vault: Vault, doors: Iterable[Door]) -> None:
@@ -37,6 +39,7 @@ def keep(session: Session, vault: Vault, doors: Iterable[Door]) -> None:
             "since": door.since,
             "seen_at": door.seen_at,
             "detail": sealed,
+            "login_ends": door.login_ends,
         }
         row = insert(session, DoorRow).values(mailbox=door.mailbox, **values)
         session.connection().execute(row.on_conflict_do_update(index_elements=["mailbox"], set_=values))
@@ -53,6 +56,7 @@ def every(session: Session, vault: Vault) -> dict[str, Door]:
             failures=row.failures,
             since=row.since,
             seen_at=row.seen_at,
+            login_ends=row.login_ends,
         )
         for row in rows
     }

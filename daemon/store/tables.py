@@ -162,6 +162,8 @@ class DoorRow(Table, table=True):
     seen_at: datetime = instant()
     """When the daemon last said so: long ago, and nobody runs."""
     detail: bytes | None = sealed(nullable=True)
+    login_ends: datetime | None = instant(nullable=True)
+    """When a person has to log in again, where an OAuth provider says so."""
 
 
 class Run(Table, table=True):

@@ -49,9 +49,14 @@ class Doors:
         same = before is not None and (before.state == state.value or {before.state, state.value} <= _BUSY)
         since = before.since if before is not None and same else now
         heard = Door(mailbox=mailbox, state=state.value, detail=detail, failures=failures, since=since, seen_at=now)
-        self._doors[mailbox] = heard
+        self._doors[mailbox] = replace(heard, login_ends=before.login_ends if before else None)
         if before is None or not same or (before.detail, before.failures) != (detail, failures):
             self._news.set()
+
+    def login_ends(self, mailbox: str, at: datetime | None) -> None:
+        """Hear when a person has to log in again; None: not known."""
+        if mailbox in self._doors:
+            self._doors[mailbox] = replace(self._doors[mailbox], login_ends=at)
 
     async def run(self) -> None:
         """Keep the store up to date, for ever."""

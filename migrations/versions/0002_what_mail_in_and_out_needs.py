@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(), nullable=False),
         sa.Column("seen_at", sa.DateTime(), nullable=False),
         sa.Column("detail", sa.LargeBinary(), nullable=True),
+        sa.Column("login_ends", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("mailbox", name=op.f("pk_doors")),
     )
     op.create_table(

@@ -1,5 +1,6 @@
 """Our client, the grant and the way back of a browser against a real authorization server on loopback."""
 
+import asyncio
 import os
 import threading
 import time
@@ -8,16 +9,19 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.errors import LoginRefused, NotFound, NotPossible, OAuthRefused, Unreachable
 from daemon.oauth.browser import Return
 from daemon.oauth.client import Client
 from daemon.oauth.grant import AGAIN, MARGIN, Grant
 from daemon.oauth.tokens import TokenFile, Tokens
+from daemon.oauth.watch import watch
 from tests.fixtures.oauth_server import CLIENT, SECRET, OAuthServer, client_of
 
 
@@ -284,11 +288,49 @@ def test_a_login_of_another_client_is_not_used(desk: Desk) -> None:
         grant.credential()
 
 
-def test_the_end_of_a_login_is_told_unless_using_it_puts_the_end_off(desk: Desk) -> None:
-    assert desk.grant().ends() is None
+async def test_the_end_of_a_login_is_told_unless_using_it_puts_the_end_off(desk: Desk) -> None:
+    assert await desk.grant().ends() is None
     desk.server.login_lifetime = 604800
     desk.log_in()
-    assert desk.grant().ends() == desk.now + 604800
+    assert await desk.grant().ends() == desk.now + 604800
     desk.now += 3600
-    desk.grant().credential()
-    assert desk.grant().ends() is None
+    assert await desk.grant().ends() is None
+    assert desk.refreshes() == 1
+
+
+async def test_an_end_that_comes_is_logged_once_a_day_and_told_at_each_look(desk: Desk) -> None:
+    desk.server.login_lifetime = 604800
+    desk.log_in()
+    told: list[datetime | None] = []
+    begun = desk.now
+
+    def tell(mailbox: str, at: datetime | None) -> None:
+        told.append(at)
+        desk.now += 3600 * 12
+        if len(told) == 5:
+            task.cancel()
+
+    with capture_logs() as lines:
+        grant = Grant(desk.file, client=lambda: client_of(desk.server), fingerprint="f", clock=lambda: begun)
+        clock = lambda: datetime.fromtimestamp(desk.now, UTC)  # noqa: E731
+        task = asyncio.create_task(watch({"support": grant}, tell, clock=clock, every=0.0))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert told == [datetime.fromtimestamp(begun + 604800, UTC)] * 5
+    warnings = [line for line in lines if line["event"] == "oauth.login-ends"]
+    assert [line["do"] for line in warnings] == ["triaged login support"] * 3
+
+
+async def test_a_login_that_was_refused_is_in_the_log_with_what_to_do(desk: Desk) -> None:
+    desk.server.revoke()
+    desk.now += 3600
+    with capture_logs() as lines:
+        task = asyncio.create_task(
+            watch({"support": desk.grant()}, lambda _, __: None, clock=lambda: datetime.now(UTC), every=60.0)
+        )
+        deadline = time.monotonic() + 10
+        while not any(line["event"] == "oauth.login-refused" for line in lines):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        task.cancel()
+    assert [line["do"] for line in lines if line["event"] == "oauth.login-refused"] == ["triaged login support"]
