@@ -47,7 +47,7 @@ class Trouble:
     login: bool = False
     """Whether to wait as after a refused login."""
     asked: bool = True
-    """False: no server was spoken to, so that looking again soon costs nobody anything."""
+    """False: the fault is here and no server was spoken to, so that looking again soon costs nobody anything."""
     foreseen: bool = True
 
 
@@ -60,11 +60,9 @@ def diagnose(error: Exception, name: str, *, token: bool) -> Trouble:  # noqa: P
         token: whether the login is by OAuth.
     """
     if isinstance(error, CredentialUnusable):
-        if isinstance(error.cause, LoginRefused):
-            return Trouble(state=DoorState.LOGIN_REFUSED, detail=str(error), asked=False)
-        if isinstance(error.cause, Transient):
-            return Trouble(state=DoorState.UNREACHABLE, detail=str(error))
-        return Trouble(state=DoorState.LOGIN_REFUSED, detail=str(error), login=True)
+        away = isinstance(error.cause, Transient) and not isinstance(error.cause, LoginRefused)
+        state = DoorState.UNREACHABLE if away else DoorState.LOGIN_REFUSED
+        return Trouble(state=state, detail=str(error), asked=away)
     if isinstance(error, LoginError):
         return _login(error, name, token=token)
     if isinstance(error, CapabilityError):
@@ -105,7 +103,7 @@ def _login(error: LoginError, name: str, *, token: bool) -> Trouble:
     if any(code in str(error).upper() for code in _BRIEFLY):
         told = "The server can't let anybody in now. It is tried again by itself"
         return Trouble(state=DoorState.UNREACHABLE, detail=_with(told, error))
-    what = f"Run `triaged login {name}`" if token else "Check `user` and `password_file`, then restart"
+    what = f"Run `triaged login {name}`" if token else "Check `user` and `password_file`"
     return Trouble(
         state=DoorState.LOGIN_REFUSED, detail=_with(f"The server refuses the login. {what}", error), login=True
     )
