@@ -51,7 +51,10 @@ api_key_file = "api.key"
 [limits]
 debounce = 0
 replies_per_hour = 100000
+replies_per_mailbox = 100000
 in_flight = {in_flight}
+[limits.breaker]
+replies = 100000
 [watch]
 log = "json"
 """
