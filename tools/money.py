@@ -19,6 +19,12 @@ def digits(currency: str) -> int:
     return _DIGITS.get(currency, 2)
 
 
+def shown(amount: int, currency: str) -> str:
+    """Minor units as people write them: `50.00 EUR`, `5000 JPY`."""
+    places = digits(currency)
+    return f"{Decimal(amount).scaleb(-places):.{places}f} {currency}".rstrip()
+
+
 def minor(value: Any, unit: Literal["minor", "major"], currency: str) -> int:
     """An amount as minor units.
 

@@ -8,6 +8,7 @@ from typing import Any
 from daemon.cli.output import age, say
 from daemon.review.view import DraftView
 from handlers.contract import Message, Sender, ToolResult
+from tools import money
 from tools.staged import Change, StagedWrite
 
 WIDTH = 100
@@ -115,7 +116,7 @@ def _writes(writes: tuple[StagedWrite, ...], *, applied: bool) -> Iterator[str]:
         return
     yield from _head("WHAT IT HAS CHANGED" if applied else "WHAT IT WOULD CHANGE")
     for write in writes:
-        amount = f", {write.amount / 100:.2f} {write.currency}" if write.amount is not None else ""
+        amount = f", {money.shown(write.amount, write.currency or '')}" if write.amount is not None else ""
         yield f"  {write.tool} on {write.database}{amount}{'' if write.reversible else ', can not be undone'}"
         for change in write.changes:
             yield from _change(change)

@@ -9,6 +9,7 @@ from daemon import release as releases
 from daemon.cli.output import ConfigOption, JsonOption, emit, resolve_config, say
 from daemon.errors import NotFound
 from handlers.contract import Handler, Limit
+from tools import money
 from tools.located import unknown
 
 app = typer.Typer()
@@ -96,7 +97,7 @@ def _rest(handler: Handler) -> dict[str, Any]:
 
 def _limit(limit: Limit) -> str:
     """`refunds: 50.00 EUR for each sender in 24 h`."""
-    amount = f"{(limit.amount or 0) / 100:.2f} {limit.currency}" if limit.amount is not None else ""
+    amount = money.shown(limit.amount, limit.currency or "") if limit.amount is not None else ""
     most = " and ".join(filter(None, [amount, str(limit.count) if limit.count is not None else ""]))
     tool = f", {limit.tool} only" if limit.tool else ""
     return f"{limit.name}: {most} for each {limit.per} in {limit.window / 3600:g} h{tool}"

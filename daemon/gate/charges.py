@@ -110,6 +110,7 @@ def _charge(limit: Limit, name: str, writes: Sequence[StagedWrite], scope: str, 
         amount=sum(_amount(write, limit) for write in writes),
         most_count=limit.count,
         most_amount=limit.amount,
+        currency=limit.currency,
     )
 
 

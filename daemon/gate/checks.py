@@ -12,7 +12,8 @@ from itertools import zip_longest
 from daemon.gate import facts, hold_when, words
 from daemon.gate.case import Case
 from daemon.gate.verdict import Reason
-from daemon.store.limits import CAPS, exceeds
+from daemon.store.limits import CAPS, Charge, exceeds
+from tools import money
 
 Found = Iterator[tuple[Reason, str]]
 """Reason and detail for the operator."""
@@ -228,12 +229,16 @@ def limits(case: Case) -> Found:
         if charge is None or spent is None:
             yield Reason.CHECK_FAILED, "What the limits have spent is not known."
         elif exceeds(charge, *spent):
-            count, amount = spent
-            most = charge.most_count if charge.most_amount is None else charge.most_amount
-            used = count if charge.most_amount is None else amount
-            asked = charge.count if charge.most_amount is None else charge.amount
             reason = Reason.RATE_CAP if charge.name in CAPS else Reason.LIMIT
-            yield reason, f"`{charge.name}` allows {most}; {used} are spent, and this takes {asked}."
+            yield reason, _spent(charge, *spent)
+
+
+def _spent(charge: Charge, count: int, amount: int) -> str:
+    """What a limit allows, what was spent, and what this would take: money as people write it."""
+    numbers = [f"{charge.most_count}", f"{count}", f"{charge.count}"]
+    if charge.most_amount is not None:
+        numbers = [money.shown(each, charge.currency or "") for each in (charge.most_amount, amount, charge.amount)]
+    return "`{}` allows {}; {} are spent, and this takes {}.".format(charge.name, *numbers)
 
 
 MAIL: tuple[tuple[str, Callable[[Case], Found]], ...] = (

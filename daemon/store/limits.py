@@ -44,6 +44,7 @@ class Charge:
     """Minor units."""
     most_count: int | None = None
     most_amount: int | None = None
+    currency: str | None = None
 
 
 def scope(vault: Vault, limit: str, per: str, value: str) -> str:

@@ -120,6 +120,21 @@ def test_a_write_within_its_limit_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (
+            charge(amount=1999, most_amount=5000, currency="EUR"),
+            "50.00 EUR; 40.00 EUR are spent, and this takes 19.99 EUR",
+        ),
+        (charge(most_count=2), "2; 2 are spent, and this takes 1"),
+    ],
+)
+def test_what_a_limit_has_left_is_told_in_money_or_in_numbers(limit: Charge, told: str) -> None:
+    (check,) = [each for each in decide(replace(CASE, charges=(limit,), spent=((2, 4000),))).checks if not each.passed]
+    assert check.detail == f"`refunds` allows {told}."
+
+
+@pytest.mark.parametrize(
     ("case", "reason"),
     [
         (replace(CASE, mode="shadow"), Reason.SHADOW),

@@ -33,3 +33,11 @@ def test_what_is_no_amount_is_told(value: Any) -> None:
 def test_a_currency_code_is_three_capitals() -> None:
     assert money.is_code("EUR")
     assert not any(money.is_code(text) for text in ("eur", "EURO", "", "currency"))
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "words"),
+    [(5000, "EUR", "50.00 EUR"), (1, "EUR", "0.01 EUR"), (5000, "JPY", "5000 JPY"), (1234, "KWD", "1.234 KWD")],
+)
+def test_amounts_are_shown_as_people_write_them(amount: int, currency: str, words: str) -> None:
+    assert money.shown(amount, currency) == words
