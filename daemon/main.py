@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import structlog
 
+from daemon import housekeeping
 from daemon import release as releases
 from daemon.accounts import MailboxConfig
 from daemon.brain.budget import Daily
@@ -20,6 +21,7 @@ from daemon.brain.choice import Chosen, choose
 from daemon.config import Config, secret
 from daemon.consider import Mind
 from daemon.gate.case import Past
+from daemon.housekeeping import House
 from daemon.inbound import settings
 from daemon.inbound.arrival import Arrival, Receipt
 from daemon.inbound.imap import Reader
@@ -56,8 +58,6 @@ log = structlog.get_logger()
 TOOL_THREADS = 8
 DRAIN = 20.0
 """Seconds that what runs is waited for at a stop; systemd's TimeoutStopSec is longer."""
-HOUSEKEEPING = 3600.0
-"""Seconds between two clearings of finished workflows."""
 Door = Reader | Listener | Watcher
 Reached = Callable[[str, str], Awaitable[None]]
 
@@ -142,7 +142,8 @@ class Daemon:
         engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
         stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self.tool_threads))
-        self._run_beside(self._keep_house())
+        house = House(store=self.store, release=lambda: self.release, threads=self.tool_threads, clock=self._clock)
+        self._run_beside(housekeeping.keep(house))
         self._told = Doors(self.store, self._clock)
         stack.push_async_callback(self._told.keep)
         for name, mailbox in self.config.mailbox.items():
@@ -298,18 +299,6 @@ class Daemon:
             raise Faults([fresh.document.fault((changed[0],), told)])
         await self._remember_release(fresh)
         self.release = fresh
-
-    async def _keep_house(self) -> None:
-        """Forget finished workflows: our own rows tell the story."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(HOUSEKEEPING)
-            before = self._clock().timestamp() - self.config.retention.workflows
-            try:
-                swept = await loop.run_in_executor(self.tool_threads, Engine.sweep, before)
-                log.info("workflows.forgotten", number=swept)
-            except Exception as error:
-                log.exception("housekeeping.failed", error=type(error).__name__)
 
     def _executor(self) -> str:
         """This process's name in the engine: the same after a restart, so that it takes up what it had begun.

@@ -14,7 +14,7 @@ workflow looks at the rows first and does what is left to do.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -71,6 +71,8 @@ async def receive(parts: Parts, arrival: Arrival) -> Receipt:
         StoreBusy, StoreUnusable: it is not committed, and must come again.
     """
     screened = await parts.screen(arrival, new_id())
+    now, limits = parts.clock(), parts.mind().release.config.limits
+    old = arrival.received_at < now - timedelta(seconds=limits.max_age)
     incoming = ingest.Incoming(
         message=screened.message,
         raw=arrival.raw,
@@ -81,11 +83,11 @@ async def receive(parts: Parts, arrival: Arrival) -> Receipt:
         ignored=screened.automatic.value if screened.automatic else None,
         detail=screened.detail,
         position=arrival.position,
+        priority="low" if old else "normal",
         file=arrival.file,
         told=screened.told,
         by_hand=screened.by_hand,
     )
-    now, limits = parts.clock(), parts.mind().release.config.limits
     vault, queue = parts.store.vault, parts.queue
     take = partial(
         ingest.ingest,

@@ -31,6 +31,8 @@ class Incoming:
     """The reason for which the screen ended it; None: somebody has to answer."""
     detail: str
     position: Position | None = None
+    priority: str = "normal"
+    """Of its first turn; a rule may set another for its draft."""
     file: str | None = None
     """The unique name of its file in a Maildir."""
     told: Notification | None = None
@@ -133,6 +135,7 @@ def _store(session: Session, vault: Vault, incoming: Incoming, person: str, dige
         mailbox=message.mailbox,
         seq=0,
         state="screened",
+        priority=incoming.priority,
         message_id_mac=vault.mac("message-id", message.message_id) if message.message_id else None,
         digest_mac=digest,
         folder=position.folder if position else None,

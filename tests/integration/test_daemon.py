@@ -169,3 +169,17 @@ async def test_a_stop_does_not_wait_for_the_model_and_the_mail_is_answered_after
     async with office.open():
         fates = await office.fates()
     assert [(fate.outcome, fate.mails) for fate in fates] == [("sent", 1)] * 3
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_old_mail_is_drafted_behind_fresh_mail_and_waits_for_a_person(office: Office) -> None:
+    letter = office.house.letter("status")
+    office.brain.gate.clear()
+    office.ahead = timedelta(days=2)
+    async with office.open():
+        await office.post(letter.raw)
+        await office.until(lambda: bool(office.brain.requests))
+        assert [mail.priority for mail in office.house.mails()] == ["low"]
+        office.brain.gate.set()
+        (fate,) = await office.fates()
+    assert (fate.state, fate.reason, fate.mails) == ("held", "old-mail", 0)

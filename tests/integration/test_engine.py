@@ -157,3 +157,23 @@ async def test_a_stop_does_not_wait_for_a_model_and_its_turn_begins_again_at_the
     assert happened == ["asked", "asked", "answered"]
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     queue.close()
+
+
+async def test_what_is_less_urgent_begins_after_what_came_later(store: Store, threads: ThreadPoolExecutor) -> None:
+    happened: list[str] = []
+
+    async def turn(conversation: str, number: int) -> None:
+        happened.append(conversation)
+
+    queue, engine = Queue(store), Engine(store, executor="test", in_flight=1)
+
+    def enqueue(session: Session) -> None:
+        for name, priority in (("old", "low"), ("fresh", "normal"), ("asked for", "high")):
+            queue.enqueue(session, TRIAGE, f"triage:{name}:1", name, 1, priority=priority)
+
+    store.write_now(enqueue)
+    await engine.launch({TRIAGE: turn})
+    await until(happened, 3)
+    await engine.destroy(drain=5, threads=threads)
+    assert happened == ["asked for", "fresh", "old"]
+    queue.close()
