@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, DateTime, Dialect, LargeBinary, MetaData, TypeDecorator
+from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, MetaData, TextClause, TypeDecorator
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel
 
@@ -44,6 +44,11 @@ def instant(*, nullable: bool = False, index: bool = False) -> Any:
 def sealed(*, nullable: bool = False) -> Any:
     """A column whose bytes only `daemon.store.seal` can read."""
     return Field(default=None, sa_column=Column(LargeBinary(), nullable=nullable))
+
+
+def partial_index(name: str, *columns: str, where: TextClause, unique: bool = False) -> Index:
+    """An index over the rows that `where` names, on both engines."""
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 class Table(SQLModel):

@@ -6,7 +6,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
 from sqlmodel import Field
 
-from daemon.store.columns import Table, instant, sealed
+from daemon.store.columns import Table, instant, partial_index, sealed
 
 _PLACED = text("uid IS NOT NULL OR file IS NOT NULL")
 """The mails that lie in a mailbox whose marks and folders we can set."""
@@ -49,15 +49,7 @@ class Mail(Table, table=True):
     __table_args__ = (
         Index("uq_messages_digest", "mailbox", "digest_mac", unique=True),
         Index("ix_messages_position", "mailbox", "folder", "uid"),
-        Index(
-            "ix_messages_filed",
-            "mailbox",
-            "filed",
-            "state",
-            "outcome",
-            sqlite_where=_PLACED,
-            postgresql_where=_PLACED,
-        ),
+        partial_index("ix_messages_filed", "mailbox", "filed", "state", "outcome", where=_PLACED),
     )
     id: str = Field(primary_key=True)
     conversation_id: str | None = Field(default=None, index=True)
@@ -315,13 +307,7 @@ class Delivery(Table, table=True):
 
     __tablename__: ClassVar[str] = "deliveries"
     __table_args__ = (
-        Index(
-            "uq_deliveries_answered",
-            "message_id",
-            unique=True,
-            sqlite_where=_ANSWERED,
-            postgresql_where=_ANSWERED,
-        ),
+        partial_index("uq_deliveries_answered", "message_id", where=_ANSWERED, unique=True),
         Index("uq_deliveries_attempt", "draft_id", "revision", "attempt", unique=True),
     )
     id: str = Field(primary_key=True)
