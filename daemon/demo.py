@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from sqlmodel import Session, col, select
 
 from daemon import config as configuration
-from daemon.errors import NotPossible, Unreachable
+from daemon.errors import Unreachable, WrongUse
 from daemon.inbound.lmtp import Listener
 from daemon.main import Daemon
 from daemon.outbound.sink import Received, Sink
@@ -63,14 +63,14 @@ def begun(directory: Path) -> bool:
     """Whether an earlier demo lies in the directory.
 
     Raises:
-        NotPossible: something else does.
+        WrongUse: something else does.
     """
     if (directory / configuration.FILE).exists() and (directory / "sent").is_dir():
         return True
     if directory.exists() and not directory.is_dir():
-        raise NotPossible(f"{directory} is not a directory. Choose another one for --dir.")
+        raise WrongUse(f"{directory} is not a directory. Choose another one for --dir.")
     if directory.exists() and any(path.name != LOG for path in directory.iterdir()):
-        raise NotPossible(f"{directory} is not empty, and no demo. Choose another directory for --dir.")
+        raise WrongUse(f"{directory} is not empty, and no demo. Choose another directory for --dir.")
     return False
 
 
@@ -100,7 +100,7 @@ class Demo:
         """Build the shop and the configuration if they are not there; start the mail server and the daemon.
 
         Raises:
-            NotPossible: the directory holds something else.
+            WrongUse: the directory holds something else.
             Unreachable: the port of an earlier demo is in use.
         """
         try:

@@ -17,7 +17,9 @@ TriagedError                     tools/errors.py
 │   ├── Unaddressable            daemon/outbound/compose.py: no address that a reply could go to
 │   ├── OAuthRefused             a provider's answer is an OAuth error
 │   ├── Sealed                   a value can't be opened: erased, or another key
-│   └── NotFound, Ambiguous, NotPossible    what a command was asked for
+│   ├── NotPossible              what a command was asked for can't be done now
+│   └── WrongUse                 what a command was asked for makes no sense (exit code 2)
+│       └── NotFound, Ambiguous  a name
 ├── Uncertain                    no answer after the final dot: nobody can know whether the mail left
 └── Stopped                      this run is no longer the one that may act
 ```
@@ -74,11 +76,15 @@ class Sealed(Permanent):
     """A sealed value can't be opened: the person's key was erased, or the master key is another one."""
 
 
-class NotFound(Permanent):
+class WrongUse(Permanent):
+    """A command was given what it can't understand, or things that don't go together."""
+
+
+class NotFound(WrongUse):
     """There is nothing under that name."""
 
 
-class Ambiguous(Permanent):
+class Ambiguous(WrongUse):
     """More than one thing has a name that begins like that."""
 
 

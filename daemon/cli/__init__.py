@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from daemon.errors import SchemaMismatch
+from daemon.errors import SchemaMismatch, WrongUse
 from tools.errors import Transient, TriagedError
 
 FINE, PROBLEMS, WRONG_USE, UNREACHABLE = 0, 1, 2, 3
-"""Exit codes of every command; the command line parser gives `WRONG_USE` by itself."""
+"""Exit codes of every command; the command line parser gives `WRONG_USE` too."""
 UNEXPECTED = 70
 """EX_SOFTWARE of sysexits.h: an error that we did not foresee."""
 CONFIGURATION = 78
@@ -138,6 +138,8 @@ def _tell(error: TriagedError) -> None:
 def _exit_code(error: TriagedError, *, daemon: bool) -> int:
     if isinstance(error, Transient):
         return UNREACHABLE
+    if isinstance(error, WrongUse):
+        return WRONG_USE
     from tools.located import Faults  # brings pydantic, which `triaged --help` can do without
 
     return CONFIGURATION if daemon and isinstance(error, Faults | SchemaMismatch) else PROBLEMS

@@ -10,7 +10,7 @@ import typer
 from daemon.cli import draft_page
 from daemon.cli.opened import Opened, open_store
 from daemon.cli.output import ConfigOption, JsonOption, emit, naming, say
-from daemon.errors import NotPossible
+from daemon.errors import NotPossible, WrongUse
 from daemon.review import decide, view
 
 app = typer.Typer(help="Review what is held.")
@@ -30,7 +30,7 @@ COLUMNS = {
 @app.command("list")
 def list_(
     every: Annotated[bool, typer.Option("--all", help="Also what is decided.")] = False,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 200,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 200,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -118,9 +118,9 @@ def _new_text(old: str, file: Path | None) -> str | None:
         try:
             return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise NotPossible(f"{file} can't be read as UTF-8 text: {error}. Correct it and try again.") from error
+            raise WrongUse(f"{file} can't be read as UTF-8 text: {error}. Correct it and try again.") from error
     if not sys.stdin.isatty():
-        raise NotPossible(
+        raise WrongUse(
             "There is no terminal for $EDITOR. Give the text with --file FILE, or --file - for standard input."
         )
     try:
@@ -137,7 +137,7 @@ def reject(
 ) -> None:
     """Send nothing; the mail is done."""
     if not reason.strip():
-        raise NotPossible("A rejection needs a reason. Say why with --reason.")
+        raise WrongUse("A rejection needs a reason. Say why with --reason.")
     with open_store(config) as opened:
         by, now, vault = decide.reviewer(opened.config), opened.now(), opened.store.vault
         done = opened.store.write_now(

@@ -7,7 +7,7 @@ import typer
 from daemon.cli.draft_page import who
 from daemon.cli.opened import open_store
 from daemon.cli.output import ConfigOption, JsonOption, age, emit, naming, say
-from daemon.errors import NotPossible
+from daemon.errors import WrongUse
 from daemon.inbound.subject import base_subject
 from daemon.review import decide, mails
 
@@ -34,14 +34,14 @@ COLUMNS = {
 def list_(
     outcome: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(OUTCOMES)}.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(STATES)}.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List messages, the newest first; ignored ones too."""
     for name, value, known in (("--outcome", outcome, OUTCOMES), ("--state", state, STATES)):
         if value is not None and value not in known:
-            raise NotPossible(f"{name} {value} is unknown. Known: {', '.join(known)}.")
+            raise WrongUse(f"{name} {value} is unknown. Known: {', '.join(known)}.")
     with open_store(config) as opened:
         lines = opened.store.read_now(
             lambda session: mails.list_messages(session, opened.store.vault, outcome=outcome, state=state, limit=limit)

@@ -6,7 +6,7 @@ import typer
 
 from daemon.cli.opened import open_store
 from daemon.cli.output import ConfigOption, naming, say
-from daemon.errors import NotPossible
+from daemon.errors import WrongUse
 from daemon.review import paused
 from daemon.review.decide import reviewer
 
@@ -37,7 +37,7 @@ def one_of(mailbox: str | None, handler: str | None, breaker: str | None = None)
     """Refuse a command that names two things.
 
     Raises:
-        NotPossible: it does.
+        WrongUse: it does.
     """
     if sum(each is not None for each in (mailbox, handler, breaker)) > 1:
-        raise NotPossible("Name one thing, not both: each is turned off for itself.")
+        raise WrongUse("Name one thing, not both: each is turned off for itself.")

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from daemon import config as configuration
 from daemon.cli.output import ConfigOption, JsonOption, emit, note, progress, resolve_config, say
 from daemon.config import Config
-from daemon.errors import NotFound, NotPossible
+from daemon.errors import NotFound, WrongUse
 from daemon.inbound.arrival import Arrival
 from daemon.route import rules as routing
 from daemon.route import written
@@ -22,7 +22,10 @@ from daemon.route.rules import Route, Rules, Step
 from daemon.route.written import By
 from handlers.contract import Message
 from tools import located
-from tools.located import unknown
+from tools.located import Faults, unknown
+
+if TYPE_CHECKING:
+    from daemon.review.mails import MailView
 
 app = typer.Typer(help="The rules.")
 
@@ -64,7 +67,7 @@ def try_mails(
 ) -> None:
     """Show which rule takes each mail; nothing is changed."""
     if bool(file) == bool(last):
-        raise NotPossible("Name mail files, or give --last N: one of the two.")
+        raise WrongUse("Name mail files, or give --last N: one of the two.")
     loaded = _load(config)
     mails = _stored(config, last) if last else _files(loaded.config, _mailbox(loaded.config, mailbox), file or [])
     emit([_row(loaded.rules, *each) for each in mails], as_json=as_json, columns=COLUMNS, empty="No mail.")
@@ -78,12 +81,16 @@ def explain(
 ) -> None:
     """Show every rule in order, with the values that make it true or false of a stored mail, as the rules are today."""
     loaded = _load(config)
-    mail = _one(config, message)
+    view = _one(config, message)
+    mail, ignored = view.message, _ignored_by_screen(view)
     known = facts(mail, now=mail.received_at or datetime.now(UTC))
     route, steps = loaded.rules.route(known), loaded.rules.explain(known)
     if as_json:
-        emit({**_decision(mail.id, route), "rules": [_step(loaded.rules, step) for step in steps]}, as_json=True)
+        rules = [_step(loaded.rules, step) for step in steps]
+        emit({**_decision(mail.id, route), "ignored_before": ignored, "rules": rules}, as_json=True)
         return
+    if ignored is not None:
+        say(f"{mail.id} was ignored before any rule was asked: {ignored}. If it had not been:")
     say(f"{mail.id}: {_told(route)}")
     for step in steps:
         say(f"\n{_SAID[step.value]:<7}{step.rule}{'  ← decides' if step.rule == route.rule else ''}")
@@ -113,7 +120,7 @@ def add(
     """Write a rule from a mail: it is shown first, then put before the rule that takes such mail today."""
     loaded = _load(config)
     kind = _by(by)
-    mail = _one(config, source)
+    mail = _one(config, source).message
     actions = {
         "handler": handler,
         "hold": hold,
@@ -127,7 +134,10 @@ def add(
     block = written.rule(name or written.name_for(mail, kind, taken), written.condition(mail, kind), actions)
     decider = loaded.rules.route(facts(mail, now=datetime.now(UTC))).rule
     text = written.insert(loaded.path.read_text(encoding="utf-8"), block, loaded.rules, decider)
-    routing.read(located.parse(text, loaded.path), handlers=loaded.handlers, people=loaded.people)
+    try:
+        routing.read(located.parse(text, loaded.path), handlers=loaded.handlers, people=loaded.people)
+    except Faults as error:  # the file had none: they are of the options
+        raise WrongUse("\n".join(fault.message for fault in error.faults)) from error
     say(block)
     if not yes and not typer.confirm(f"Write it to {loaded.path}?", err=True):
         raise typer.Exit(1)
@@ -157,7 +167,7 @@ def _mailbox(config: Config, name: str | None) -> str:
 def _by(text: str) -> By:
     known: dict[str, By] = {"sender": "sender", "domain": "domain", "list": "list", "subject": "subject"}
     if text not in known:
-        raise NotPossible(unknown(text, known, "value of --by"))
+        raise WrongUse(unknown(text, known, "value of --by"))
     return known[text]
 
 
@@ -195,16 +205,21 @@ def _stored(directory: Path | None, count: int) -> Iterator[tuple[str, Message, 
         )
         for line in lines:
             view = opened.store.read_now(lambda session, key=line.id: mails.show_message(session, vault, key))  # type: ignore[misc]
-            ignored = line.reason if line.outcome == "ignored" and line.rule is None else None
-            yield line.id, view.message, ignored
+            yield line.id, view.message, _ignored_by_screen(view)
 
 
-def _one(directory: Path | None, prefix: str) -> Message:
+def _one(directory: Path | None, prefix: str) -> "MailView":
     from daemon.cli.opened import open_store
     from daemon.review import mails
 
     with open_store(directory) as opened:
-        return opened.store.read_now(lambda session: mails.show_message(session, opened.store.vault, prefix)).message
+        return opened.store.read_now(lambda session: mails.show_message(session, opened.store.vault, prefix))
+
+
+def _ignored_by_screen(view: "MailView") -> str | None:
+    """Why no rule was asked; None: one was, or a person took the mail up."""
+    line = view.line
+    return line.reason if line.outcome == "ignored" and line.rule is None and not view.runs else None
 
 
 def _row(rules: Rules, mail: str, message: Message, ignored: str | None) -> dict[str, Any]:

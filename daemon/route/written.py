@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from daemon.errors import NotPossible
+from daemon.errors import WrongUse
 from daemon.route.rules import Rules
 from handlers.contract import Message
 
@@ -18,7 +18,7 @@ def condition(message: Message, by: By) -> str:
     """CEL that is true of mail like this one.
 
     Raises:
-        NotPossible: the mail has nothing of that kind.
+        WrongUse: the mail has nothing of that kind.
     """
     address = message.sender.address
     given = {
@@ -29,7 +29,7 @@ def condition(message: Message, by: By) -> str:
     }
     value, shape = given[by]
     if not value:
-        raise NotPossible(f"The mail has no {by} to write a rule by. Choose another with --by.")
+        raise WrongUse(f"The mail has no {by} to write a rule by. Choose another with --by.")
     return shape.format(json.dumps(value, ensure_ascii=False))
 
 

@@ -62,7 +62,7 @@ def test_a_held_draft_is_listed_shown_edited_and_approved(desk: Desk, shell: She
 @pytest.mark.parametrize("prefix", ["_", "%", "", "nothing"])
 def test_an_id_is_never_guessed(desk: Desk, shell: Shell, prefix: str) -> None:
     draft = desk.draft()
-    assert "There is no draft" in shell("drafts", "approve", prefix + draft[1:] if prefix else "", code=1)
+    assert "There is no draft" in shell("drafts", "approve", prefix + draft[1:] if prefix else "", code=2)
     assert desk.rows(Draft)[0].state == "held"
 
 
@@ -79,7 +79,7 @@ def test_a_text_that_must_not_leave_is_refused_when_it_is_written(
 @pytest.mark.parametrize("file", ["absent.txt", "binary.txt"])
 def test_a_file_that_is_no_text_is_told(desk: Desk, shell: Shell, tmp_path: Path, file: str) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    assert "can't be read" in shell("drafts", "edit", desk.draft(), "--file", str(tmp_path / file), code=1)
+    assert "can't be read" in shell("drafts", "edit", desk.draft(), "--file", str(tmp_path / file), code=2)
 
 
 def test_a_rejection_is_kept_with_its_reason(desk: Desk, shell: Shell) -> None:
@@ -111,7 +111,7 @@ def test_ignored_mail_is_seen_and_taken_up(desk: Desk, shell: Shell) -> None:
     assert "retried" in shell("messages", "explain", message)
     assert "Where is order 1042?" in shell("messages", "show", message)
     assert "From: ana@example.com" in shell("messages", "show", message, "--raw")
-    assert "Known" in shell("messages", "list", "--outcome", "lost", code=1)
+    assert "Known" in shell("messages", "list", "--outcome", "lost", code=2)
 
 
 def test_each_pause_names_the_command_that_ends_it(desk: Desk, shell: Shell) -> None:
@@ -124,8 +124,8 @@ def test_each_pause_names_the_command_that_ends_it(desk: Desk, shell: Shell) -> 
     assert "Resumed mailbox support" in shell("resume", "--mailbox", "support")
     assert "Was not paused" in shell("resume")
     assert "Was not open: the breaker." in shell("resume", "breaker")
-    assert "not both" in shell("pause", "--mailbox", "support", "--handler", "desk", code=1)
-    assert "Did you mean `support`" in shell("pause", "--mailbox", "suport", code=1)
+    assert "not both" in shell("pause", "--mailbox", "support", "--handler", "desk", code=2)
+    assert "Did you mean `support`" in shell("pause", "--mailbox", "suport", code=2)
 
 
 def test_status_counts(desk: Desk, shell: Shell) -> None:

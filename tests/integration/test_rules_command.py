@@ -67,9 +67,7 @@ def stored(directory: Path, sqlite_template: Path) -> str:
 
     def take(mail: ingest.Incoming) -> str:
         return store.write_now(
-            lambda session: ingest.ingest(
-                session, store.vault, queue, mail, now=NOW, debounce=0, most=BreakerConfig()
-            )
+            lambda session: ingest.ingest(session, store.vault, queue, mail, now=NOW, debounce=0, most=BreakerConfig())
         ).message
 
     take(replace(incoming(sender="list@example.com", ignored="bulk"), received_at=NOW - timedelta(hours=1)))
@@ -110,7 +108,7 @@ def test_the_rule_that_takes_each_mail_file_is_told(
     [("test",), ("test", "x.eml", "--last", "3"), ("test", "none.eml"), ("test", "x.eml", "--mailbox", "suport")],
 )
 def test_wrong_use_is_a_sentence(directory: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(directory, *words) == 1
+    assert run(directory, *words) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -171,6 +169,20 @@ def test_a_rule_that_would_be_a_fault_is_not_written(
         ("--ignore", "--by", "list"),
         ("--ignore", "--by", "x"),
     ):
-        assert run(directory, "add", "--from", stored, "--yes", *words) == 1
+        assert run(directory, "add", "--from", stored, "--yes", *words) == 2
     assert (directory / "rules.toml").read_text() == RULES
     assert "Did you mean `orders`" in capsys.readouterr().err
+
+
+def test_a_mail_that_the_screen_ignored_is_said_to_be_so_before_the_rules_are_told(
+    directory: Path, stored: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(directory, "test", "--last", "5", "--json") == 0
+    ignored = json.loads(capsys.readouterr().out)[1]["mail"]
+    assert run(directory, "explain", ignored) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"{ignored} was ignored before any rule was asked: bulk. If it had not been:"
+    assert run(directory, "explain", ignored, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["ignored_before"] == "bulk"
+    assert run(directory, "explain", stored, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["ignored_before"] is None

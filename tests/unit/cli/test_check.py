@@ -172,5 +172,5 @@ def test_tools_are_listed_and_shown_with_their_sql(directory: Path, capsys: pyte
 def test_a_name_that_does_not_exist_is_told_the_nearest(
     directory: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], near: str
 ) -> None:
-    assert _run(directory, *words) == 1
+    assert _run(directory, *words) == 2
     assert f"Did you mean `{near}`?" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path, caps
 
 
 def test_an_unknown_example_is_told_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.invoke(["init", str(tmp_path), "--example", "customer-service"]) == 1
+    assert cli.invoke(["init", str(tmp_path), "--example", "customer-service"]) == 2
     assert "Did you mean `customer_service`?" in capsys.readouterr().err
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import cli
-from daemon.errors import SchemaMismatch, Unreachable
+from daemon.errors import NotFound, NotPossible, SchemaMismatch, Unreachable, WrongUse
 from tools.errors import TriagedError
 from tools.located import Fault, Faults
 
@@ -68,6 +68,9 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Fail:
         (SchemaMismatch("x"), "run", 78),
         (TriagedError("x"), "run", 1),
         (Unreachable("x"), "check", 3),
+        (NotFound("x"), "check", 2),
+        (WrongUse("x"), "check", 2),
+        (NotPossible("x"), "check", 1),
         (Unreachable("x"), "run", 3),
         (KeyError("x"), "check", 70),
     ],
