@@ -1,6 +1,8 @@
 """Asks a provider for tokens, as the client that was registered for triaged; the only place that speaks HTTP to it."""
 
+import functools
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,6 +101,7 @@ class Client:
             token_endpoint_auth_method=method if self.secret else "none",
             code_challenge_method="S256",
             timeout=TIMEOUT,
+            verify=_tls(),
         )
         with session, _told(endpoint):
             yield session
@@ -113,7 +116,7 @@ def fetch(url: str) -> Mapping[str, Any]:
     """
     import httpx2
 
-    with _told(url), httpx2.Client(timeout=TIMEOUT) as session:
+    with _told(url), httpx2.Client(timeout=TIMEOUT, verify=_tls()) as session:
         response = session.get(url, headers={"Accept": "application/json"})
         if 400 <= response.status_code < 500:  # noqa: PLR2004 - RFC 9110 section 15.5
             raise NotFound(f"There is no {url} ({response.status_code}). Correct `issuer` in triaged.toml.")
@@ -122,6 +125,12 @@ def fetch(url: str) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise NotFound(f"There is no discovery document at {url}. Correct `issuer` in triaged.toml.")
     return document
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """The system's certificates, as for mail servers; read once, since that takes some 20 ms."""
+    return ssl.create_default_context()
 
 
 def _granted(answer: Mapping[str, Any]) -> dict[str, Any]:

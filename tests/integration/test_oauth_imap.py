@@ -5,6 +5,7 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from daemon.inbound.imap_trouble import Timing
 from daemon.oauth import configured
 from daemon.oauth.grant import Grant
 from daemon.oauth.tokens import TokenFile, Tokens, fingerprint
+from daemon.store import doors
+from daemon.store.engine import Store
+from daemon.watch.doors import Doors
 from tests.fixtures.dovecot import Dovecot
 from tests.fixtures.imap_reader import Intake, deliver, until
 from tests.fixtures.oauth_server import CLIENT, MailServer, OAuthServer, client_of
@@ -103,6 +107,21 @@ async def test_a_token_that_the_mail_server_refuses_is_a_refused_login(watched: 
     watched.cut()
     await until(lambda: watched.reader.state == DoorState.LOGIN_REFUSED)
     assert "Run `triaged login support`" in watched.reader.detail
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_the_end_of_a_login_stands_with_the_door_of_its_mailbox(store: Store) -> None:
+    now = datetime.now(UTC)
+    told = Doors(store, lambda: now)
+    hear = told.listener("support")
+    told.login_ends("support", now + timedelta(days=3))
+    hear(DoorState.WAITING, "", 0)
+    await told.keep()
+    kept = store.read_now(lambda session: doors.every(session, store.vault))["support"]
+    assert (kept.state, kept.login_ends) == ("waiting for mail", now + timedelta(days=3))
+    told.login_ends("support", None)
+    await told.keep()
+    assert store.read_now(lambda session: doors.every(session, store.vault))["support"].login_ends is None
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
