@@ -20,7 +20,7 @@ CONTROL_FIELDS = "x-triaged-"
 _MAX_REFERENCES = 100
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0085\u2028\u2029]")
-_IDENTIFIER = re.compile(r"<([^<>\s]{1,998})>")
+_IDENTIFIER = re.compile(r"<([^<>\s\x00-\x1f\x7f-\x9f]{1,998})>")
 _TAGS = re.compile(r"[\U000e0000-\U000e0fff]+")
 _FLAG = re.compile(r"\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f")
 _META_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
@@ -273,7 +273,9 @@ def _attachments(body: _Body) -> tuple[Attachment, ...]:
         pictured = bool(cid) and cid in body.cids and part.disposition != "attachment"
         if not pictured and part.content_type not in _SIGNATURES:
             found.append(
-                Attachment(name=one_line(part.name)[:255], content_type=part.content_type[:127], size=len(content))
+                Attachment(
+                    name=one_line(part.name)[:255], content_type=one_line(part.content_type)[:127], size=len(content)
+                )
             )
     return tuple(found)
 

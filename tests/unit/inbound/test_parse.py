@@ -158,6 +158,17 @@ def test_attachments_are_listed_and_are_not_text() -> None:
     assert message.notes == ()
 
 
+def test_what_holds_control_characters_is_no_message_id() -> None:
+    message = parsed(mail("Message-ID: <a\x00@b>", "References: <c@d> <e\x04@f> <g\x9b@h> <i@j>"))
+    assert message.message_id == ""
+    assert message.references == ("c@d", "i@j")
+
+
+def test_an_attachment_is_told_in_one_line() -> None:
+    raw = mail('Content-Type: image/p\rn\x1bg; name="a\x00\rb.png"', body="x")
+    assert parsed(raw).attachments == (Attachment(name="a b.png", content_type="image/p n g", size=3),)
+
+
 def test_a_picture_that_the_text_shows_is_no_attachment() -> None:
     picture = "Content-Type: image/png\r\nContent-ID: <logo@x>\r\nContent-Disposition: inline\r\n\r\nPNG"
     other = "Content-Type: image/png\r\nContent-ID: <other@x>\r\n\r\nPNG"
