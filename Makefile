@@ -43,7 +43,7 @@ docs: .venv/.dev ## rewrite the documentation that is generated from the code
 	@$(BIN)/python -m daemon.scaffold.reference docs
 
 crash: .venv/.dev ## kill -9 at random instants, twenty runs of sixty mails each; prints what was uncertain
-	@$(BIN)/pytest -q -s -m long tests/e2e $(ARGS)
+	@$(BIN)/pytest -q -s -m long -o faulthandler_timeout=1200 tests/e2e $(ARGS)
 
 test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB, fetched once)
 	@$(BIN)/pytest -q -m real_model -o faulthandler_timeout=0 $(ARGS)
