@@ -32,10 +32,12 @@ from daemon.inbound.screen import Screened
 from daemon.inbound.screening import Screening
 from daemon.oauth import configured as oauth
 from daemon.oauth.grant import Grant
+from daemon.oauth.watch import watch
 from daemon.outbound.copies import SentCopies
 from daemon.outbound.filing import Filing, ImapShelf, MaildirShelf, Shelf
 from daemon.outbound.imap_filing import Folders
 from daemon.outbound.parts import Outbound
+from daemon.outbound.sent import SentFolder
 from daemon.outbound.smtp import Submission
 from daemon.pipeline import Parts, receive, register
 from daemon.release import Release
@@ -50,7 +52,6 @@ from daemon.store.queue import Engine, Queue
 from daemon.watch.doors import Doors
 from handlers.contract import Message
 from tools.apply import Applied, RefusedWrite, apply, refuse
-from tools.errors import Transient
 from tools.located import Faults
 
 log = structlog.get_logger()
@@ -96,6 +97,8 @@ class Daemon:
         self._stack = AsyncExitStack()
         self._grants: dict[str, Grant] = {}
         self.doors: dict[str, Door] = {}
+        self._all_open = asyncio.Event()
+        self._sent: dict[str, SentFolder] = {}
         self._filings: list[Filing] = []
 
     @property
@@ -136,10 +139,10 @@ class Daemon:
         stack.push_async_callback(self._chosen.close)
         self._grants = oauth.grants(self.config)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
-        self.parts = self._parts()
+        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
+        self.parts = self._parts(engine)
         if lost := stock.take(self.store, self.queue):
             log.warning("work.taken-up", number=lost)
-        engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         await engine.launch(register(self.parts))
         stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self.tool_threads))
         house = House(store=self.store, release=lambda: self.release, threads=self.tool_threads, clock=self._clock)
@@ -149,10 +152,37 @@ class Daemon:
         for name, mailbox in self.config.mailbox.items():
             await self._open(name, mailbox)
         self._run_beside(self._told.run())
+        self._run_beside(watch(self._grants, self._told.login_ends, clock=self._clock))
         for name, door in self.doors.items():
+            if isinstance(door, Reader) and (folder := self.config.mailbox[name].sent):
+                self._watch_sent(name, folder, door)
             if shelf := self._shelf(name, door):
                 self._filings.append(Filing(name, shelf, self.store))
                 self._run_beside(self._filings[-1].run())
+        self._all_open.set()
+
+    def _watch_sent(self, name: str, folder: str, door: Reader) -> None:
+        """Notice what people answer by hand."""
+        mailbox = self.config.mailbox[name]
+        back = mailbox.since != "now"
+        sent = SentFolder(name, folder, door, store=self.store, queue=self.queue, clock=self._clock, back=back)
+        self._sent[name] = sent
+        self._run_beside(sent.watch(mailbox.poll))
+
+    async def _account(self, name: str) -> Reader:
+        """The IMAP account of a mailbox; work that a start takes up waits until the doors are open."""
+        await self._all_open.wait()
+        door = self.doors[name]
+        assert isinstance(door, Reader)
+        return door
+
+    async def _look(self, name: str) -> None:
+        """Commit what stands in a mailbox now: new mail, and what people answered."""
+        if self.config.mailbox[name].kind != "imap":
+            return
+        await (await self._account(name)).look()
+        if name in self._sent:
+            await self._sent[name].look()
 
     def _run_beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Run until the daemon stops, which ends it first."""
@@ -178,15 +208,15 @@ class Daemon:
             told = f"There is unanswered mail of the mailbox `{gone[0]}`, which is gone from here. Add it again."
             raise Faults([self.release.document.fault(("mailbox",), told)])
 
-    def _parts(self) -> Parts:
-        copies = SentCopies(self.config, _Accounts(self.doors))
+    def _parts(self, engine: Engine) -> Parts:
         outbound = Outbound(
             store=self.store,
             queue=self.queue,
             config=lambda: self.config,
             submission=self._submission,
             writes=_Business(self),
-            copies=copies,
+            copies=SentCopies(self.config, self._account),
+            look=self._look,
             clock=self._clock,
             alone=self.store.sqlite,
             active=set(),
@@ -197,6 +227,7 @@ class Daemon:
             queue=self.queue,
             screen=self._screen,
             mind=self.mind,
+            unless_stopped=engine.unless_stopped,
             outbound=outbound,
             clock=self._clock,
             reached=self._boundary,
@@ -308,23 +339,6 @@ class Daemon:
         if self.store.sqlite:
             return "triaged"
         return f"{socket.gethostname()}-{os.environ.get('TRIAGED_SLOT', '0')}"
-
-
-class _Accounts(dict[str, Reader]):
-    """The IMAP accounts among the doors, as they are when they are asked for."""
-
-    def __init__(self, doors: dict[str, Door]) -> None:
-        super().__init__()
-        self._doors = doors
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(self._doors.get(str(name)), Reader)
-
-    def __getitem__(self, name: str) -> Reader:
-        door = self._doors[name]
-        if not isinstance(door, Reader):
-            raise Transient(f"The mailbox {name} has no folders.")
-        return door
 
 
 class _Business:

@@ -12,7 +12,7 @@ workflow looks at the rows first and does what is left to do.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -58,6 +58,8 @@ class Parts:
     """Parses and screens a mail under a new id, in a process of its own; never raises."""
     mind: Callable[[], Mind]
     """The active release and what considering a mail needs."""
+    unless_stopped: Callable[[Coroutine[Any, Any, Answer]], Awaitable[Answer]]
+    """Waits for an answer; a stop of the daemon does not, and the turn begins again at the next start."""
     outbound: Outbound
     clock: Callable[[], datetime]
     reached: Callable[[str, str], Awaitable[None]]
@@ -160,7 +162,7 @@ async def _turn(parts: Parts, mind: Mind, claimed: Claimed) -> None:
         as_human_mail=claimed.as_human_mail,
     )
     try:
-        answer = await consider(mind, question)
+        answer = await parts.unless_stopped(consider(mind, question))
     except BrainBusy as error:
         await _postpone(parts, claimed, error)
         return

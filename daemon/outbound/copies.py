@@ -1,6 +1,6 @@
 """Files copies of what was sent, where the mailbox has a Sent folder and we are the ones who fill it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from daemon.config import Config
@@ -21,21 +21,29 @@ class Account(Protocol):
 class SentCopies:
     """`daemon.outbound.parts.Copies` over the IMAP accounts of the configuration."""
 
-    def __init__(self, config: Config, accounts: Mapping[str, Account]) -> None:
+    def __init__(self, config: Config, account: Callable[[str], Awaitable[Account]]) -> None:
+        """Take the settings.
+
+        Args:
+            config: for the mailboxes' folders.
+            account: the account of a mailbox with `kind = "imap"`, once it is open.
+        """
         self._config = config
-        self._accounts = accounts
+        self._account = account
 
     def wanted(self, mailbox: str) -> bool:
         """Whether we are the ones who file copies for this mailbox."""
-        settings = self._config.mailbox[mailbox]
-        return mailbox in self._accounts and settings.sent_copy == "append" and bool(settings.sent)
+        return bool(self._folder(mailbox)) and self._config.mailbox[mailbox].sent_copy == "append"
 
     async def find(self, mailbox: str, message_id: str) -> bool:
         """Whether Sent holds a mail with that Message-ID; False proves nothing."""
-        if mailbox not in self._accounts:
-            return False
-        return await self._accounts[mailbox].find(self._config.mailbox[mailbox].sent, message_id)
+        folder = self._folder(mailbox)
+        return bool(folder) and await (await self._account(mailbox)).find(folder, message_id)
 
     async def file(self, mailbox: str, raw: bytes) -> None:
         """Put a copy into Sent, read as our own mail is."""
-        await self._accounts[mailbox].append(self._config.mailbox[mailbox].sent, raw, ("\\Seen",))
+        await (await self._account(mailbox)).append(self._folder(mailbox), raw, ("\\Seen",))
+
+    def _folder(self, mailbox: str) -> str:
+        settings = self._config.mailbox[mailbox]
+        return settings.sent if settings.kind == "imap" else ""

@@ -4,17 +4,19 @@
 approved  --T1--> applying   only with staged writes: checks, limits reserved
 applying  --T2--> (business database: ledger, guards, steps)   --T3--> ready | held(stale-write)
 approved | ready   SMTP up to RCPT: any failure is a certain non-delivery
-          --T4--> sending    everything checked once more
+          a look at INBOX and Sent, then --T4--> sending   everything checked once more
 sending   --T5--> sent (250) | ready (4xx) | held (5xx) | uncertain (no answer)
 sent      --T6--> done       the copy is filed
 ```
 A delivery that is found in `sending` at the start is never sent again.
 """
 
+import asyncio
 import hashlib
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import stamina
 import structlog
@@ -33,6 +35,8 @@ from tools.located import Faults
 log = structlog.get_logger()
 FILING = 10
 """Tries to file the copy; then the mail is done without."""
+LOOK = 60.0
+"""Seconds that a look into the mailbox may take while the mail server waits; it waits minutes (RFC 5321 4.5.3.2)."""
 MOST = 3600.0
 """The longest wait between two tries, seconds."""
 
@@ -131,17 +135,13 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     except Permanent as error:
         return await _hold(parts, job, Reason.REFUSED_BY_SERVER, str(error))
     await parts.reached(job.id, "opened")
-    claim = parts.config().smtp.claim
-    deadline = _boot() + claim
-    now, vault, most = parts.clock(), parts.store.vault, parts.config().limits.breaker
-    until = now + timedelta(seconds=claim)
-    given = Given(raw=composed.raw, message_id=composed.message_id)
     try:
-        result = await parts.store.write(
-            lambda session: delivering.claim_send(
-                session, vault, job, given, until=until, most=most, oldest=oldest(parts, job), now=now
-            )
-        )
+        await _look(parts, job)
+        deadline = _boot() + parts.config().smtp.claim
+        result = await _claim(parts, job, composed)
+    except Unreachable as error:
+        await opened.abandon()
+        return await _retry(parts, job, str(error))
     except BaseException:
         await opened.abandon()
         raise
@@ -149,8 +149,41 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
         await opened.abandon()
         return await _halted(parts, job, result)
     await parts.reached(job.id, "sending")
-    return await _data(
-        parts, replace(job, token=result, state="sending", composed=composed.raw), opened, composed, deadline
+    job = replace(job, token=result, state="sending", composed=composed.raw)
+    return await _data(parts, job, opened, composed, deadline)
+
+
+async def _look(parts: Outbound, job: Job) -> None:
+    """Let T4 see what stands in the mailbox now (promise P11).
+
+    Raises:
+        Unreachable: it could not be looked into, so that nobody knows whether the reply is still wanted.
+    """
+    blind = f"The mailbox {job.mailbox} could not be looked into before the reply leaves: "
+    try:
+        async with asyncio.timeout(LOOK):
+            await parts.look(job.mailbox)
+    except TimeoutError as error:
+        raise Unreachable(f"{blind}it took longer than {LOOK:.0f} s. It is tried again.") from error
+    except Transient as error:
+        raise Unreachable(f"{blind}{error}") from error
+
+
+async def _claim(parts: Outbound, job: Job, composed: Composed) -> str | Halt:
+    """T4."""
+    now, vault, config = parts.clock(), parts.store.vault, parts.config()
+    given = Given(raw=composed.raw, message_id=composed.message_id)
+    return await parts.store.write(
+        partial(
+            delivering.claim_send,
+            vault=vault,
+            job=job,
+            given=given,
+            until=now + timedelta(seconds=config.smtp.claim),
+            most=config.limits.breaker,
+            oldest=oldest(parts, job),
+            now=now,
+        )
     )
 
 

@@ -58,6 +58,12 @@ class Outbound:
     submission: Callable[[], Submission]
     writes: Writes
     copies: Copies
+    look: Callable[[str], Awaitable[None]]
+    """Commits what stands in a mailbox now: new mail, and what people answered by hand.
+
+    Raises:
+        Transient: the mailbox or the store can't be reached.
+    """
     clock: Callable[[], datetime]
     alone: bool
     """Nobody else can be working on this store: what is found in `sending` has no worker any more."""

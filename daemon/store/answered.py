@@ -6,11 +6,13 @@ What is on its way already is left to the delivery protocol, which looks into `h
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, delete, select
 
 from daemon.errors import Sealed
-from daemon.store import content, conversations, records, transition, turns
+from daemon.store import content, conversations, folders, records, transition, turns
 from daemon.store.human_answer import Answer
+from daemon.store.position import Position
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault, new_id
 from daemon.store.tables import Conversation, Delivery, Draft, HumanAnswer, Mail, Run
@@ -35,6 +37,25 @@ def by_hand(session: Session, vault: Vault, queue: Queue, answer: Answer, *, now
         if mail.conversation_id is not None:
             upto[mail.conversation_id] = max(mail.seq, upto.get(mail.conversation_id, 0))
     return sum(_close(session, queue, conversation, seq, now) for conversation, seq in sorted(upto.items()))
+
+
+def read_on(
+    session: Session,
+    vault: Vault,
+    queue: Queue,
+    mailbox: str,
+    position: Position,
+    answers: Sequence[Answer],
+    *,
+    now: datetime,
+) -> int:
+    """End what was answered in a folder up to this position, and move its cursor; how many mails were open."""
+    known = folders.cursor(session, mailbox, position.folder)
+    if known is None or known.uidvalidity != position.uidvalidity:
+        folders.begin(session, mailbox, position, since=None, now=now)
+    else:
+        folders.advance(session, mailbox, position, now)
+    return sum(by_hand(session, vault, queue, answer, now=now) for answer in answers)
 
 
 def found(session: Session, vault: Vault, message: Message) -> bool:
@@ -95,9 +116,10 @@ def _remember(session: Session, vault: Vault, answer: Answer, named: Sequence[Ma
     macs = {vault.mac("message-id", each) for each in answer.parents[:_NAMED]}
     macs |= {mail.message_id_mac for mail in named if mail.message_id_mac and mail.state != "done"}
     to = [vault.mac("address", each) for each in sorted(answer.recipients)[:_RECIPIENTS]]
-    for key in ((mac, address) for mac in sorted(macs) for address in to):
-        if session.get(HumanAnswer, key) is None:
-            session.add(HumanAnswer(message_id_mac=key[0], address_mac=key[1], found_at=now))
+    rows = [{"message_id_mac": mac, "address_mac": each, "found_at": now} for mac in sorted(macs) for each in to]
+    if rows:
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        session.execute(insert(HumanAnswer).values(rows).on_conflict_do_nothing())
 
 
 def _close(session: Session, queue: Queue, conversation_id: str, upto: int, now: datetime) -> int:

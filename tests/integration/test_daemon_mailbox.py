@@ -3,55 +3,21 @@
 import asyncio
 import mailbox
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from imapclient import IMAPClient
 
 from daemon.inbound.arrival import DoorState
 from daemon.review import decide, view
 from daemon.store import doors
 from tests.e2e.house import Kind
-from tests.fixtures.dovecot import PASSWORD, Dovecot
+from tests.fixtures.dovecot import Dovecot
+from tests.fixtures.imap_office import imap
 from tests.fixtures.office import Office
 
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 KINDS: tuple[Kind, ...] = ("status", "question", "newsletter")
-
-
-class Inbox:
-    """A mailbox of Dovecot that the daemon reads, as another client sees it."""
-
-    def __init__(self, client: IMAPClient) -> None:
-        self.client = client
-
-    def shown(self, folder: str = "INBOX") -> dict[str, set[str]]:
-        """Subject to flags of the mails in a folder."""
-        if not self.client.folder_exists(folder):
-            return {}
-        self.client.select_folder(folder, readonly=True)
-        rows = self.client.fetch(self.client.search(), ["FLAGS", "ENVELOPE"])
-        return {
-            row[b"ENVELOPE"].subject.decode(): {flag.decode() for flag in row[b"FLAGS"]} - {"\\Recent"}
-            for row in rows.values()
-        }
-
-
-@contextmanager
-def imap(office: Office, dovecot: Dovecot, **folders: str) -> Iterator[Inbox]:
-    """Let the daemon read a mailbox of Dovecot instead of LMTP."""
-    user, folder = dovecot.user(), office.house.directory
-    (folder / "imap.password").write_text(PASSWORD)
-    (folder / "imap.password").chmod(0o600)
-    account = f'host = "127.0.0.1"\nport = {dovecot.imap}\ntls = "none"\nuser = "{user}"\nsince = "all"\n'
-    account += "".join(f'{key} = "{name}"\n' for key, name in folders.items())
-    office.house.change("triaged.toml", 'kind = "lmtp"', f'kind = "imap"\npassword_file = "imap.password"\n{account}')
-    office.house.change("triaged.toml", 'listen = "127.0.0.1:0"\n', "")
-    with IMAPClient("127.0.0.1", dovecot.imap, ssl=False, timeout=10) as client:
-        client.login(user, PASSWORD)
-        yield Inbox(client)
 
 
 async def until(condition: Callable[[], bool], seen: Callable[[], object]) -> None:
