@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from daemon import identity
 from daemon.brain.budget import Daily, MessageBudget
 from daemon.gate import charges as charging
 from daemon.gate.case import Case, Past, Routed
@@ -23,6 +24,8 @@ from handlers.contract import Brain, BrainBusy, Context, Exchange, Handler, Jour
 from handlers.toolbox import Toolbox
 from handlers.work import WORKS
 from tools.bound import Bound
+from tools.identity import Found, find
+from tools.outcome import Failed, Refused
 
 T = TypeVar("T")
 
@@ -96,9 +99,10 @@ async def consider(mind: Mind, question: Question) -> Answer:
     if route.language:
         message = replace(message, language=route.language)
     handler = mind.release.handlers.get(route.handler or "") if route.outcome == "handle" else None
+    who = Found()
     proposal = Proposal(language=message.language or "en")
     if handler is not None and not UNREADABLE.intersection(message.notes):
-        proposal = await _handle(mind, question, message, handler, now)
+        who, proposal = await _known(mind, question, message, handler, now)
     charges = charging.charges(mind.release.config, handler, message, proposal, question.conversation, scope=mind.scope)
     verdict = decide(
         Case(
@@ -117,6 +121,8 @@ async def consider(mind: Mind, question: Question) -> Answer:
             reply=mind.release.config.reply,
             last_reply=question.last_reply,
             past=await mind.past(message),
+            stranger=who.problem,
+            customer_tools=identity.asking(handler, mind.release.tools) if handler else frozenset(),
             write_tools=frozenset(tool.name for tool in mind.release.tools.values() if tool.kind == "write"),
         )
     )
@@ -149,13 +155,44 @@ def as_one(messages: Sequence[Message], *, as_human_mail: bool = False) -> Messa
     )
 
 
-async def _handle(mind: Mind, question: Question, message: Message, handler: Handler, now: datetime) -> Proposal:
+async def _known(
+    mind: Mind, question: Question, message: Message, handler: Handler, now: datetime
+) -> tuple[Found, Proposal]:
+    """Find out which customer wrote, where a tool has to know it, and handle the mail."""
+    asking = identity.asking(handler, mind.release.tools)
+    try:
+        who = await _who(mind, message, now) if asking else Found()
+    except (Failed, Refused) as error:
+        told = f"Nobody could say which customer wrote: {error.detail}"
+        language = message.language or "en"
+        return Found(), Proposal(language=language, faults=(Reason.TOOL_FAILED.value,), fault_details=(told,))
+    proposal = await _handle(mind, question, message, handler, now, who.customer)
+    if who.problem == "unknown":
+        columns = {tool.name: tool.columns for tool in mind.release.tools.values()}
+        proposal = identity.as_stranger(handler, message, proposal, columns, asking)
+    return who, proposal
+
+
+async def _who(mind: Mind, message: Message, now: datetime) -> Found:
+    """Which customer a verified sender is; without `[identity.NAME]` for the mailbox nobody is."""
+    proven, catalogue = mind.release.identities.get(message.mailbox), mind.release.tools
+    if proven is None or message.sender.verdict != "verified" or not message.sender.address:
+        return Found()
+    return await _hop(mind.tools)(lambda: find(proven, message.sender.address, now, catalogue))
+
+
+async def _handle(
+    mind: Mind, question: Question, message: Message, handler: Handler, now: datetime, customer: str | None
+) -> Proposal:
     if mind.daily is not None and (gone := await mind.daily.gone()):
         return Proposal(language=message.language or "en", faults=(Reason.BUDGET.value,), fault_details=(gone,))
     settings = mind.release.config.brain
     sender = message.sender
     bound = Bound(
-        sender=sender.address if sender.verdict == "verified" else None, conversation=question.conversation, now=now
+        sender=sender.address if sender.verdict == "verified" else None,
+        customer=customer,
+        conversation=question.conversation,
+        now=now,
     )
     toolbox = Toolbox(handler=handler, catalogue=mind.release.tools, bound=bound, sender=sender, run=_hop(mind.tools))
     context = Context(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import handlers.catalogue
 import tools.catalogue
 from daemon import config as configuration
+from daemon import identity
 from daemon.config import Config
 from daemon.gate import charges
 from daemon.gate.variables import names
@@ -19,12 +20,13 @@ from daemon.route.rules import Rules
 from handlers.contract import Handler
 from tools.catalogue import Catalogue
 from tools.confine import Database
+from tools.identity import Identity
 from tools.located import Document, Fault, Faults
 
 T = TypeVar("T")
 
 _FOLDERS = ("handlers", "tools", "knowledge")
-_BEHAVIOUR = ("brain", "reply", "limits", "review")
+_BEHAVIOUR = ("brain", "reply", "limits", "review", "identity")
 """Sections of triaged.toml that change what is decided; hosts and secrets are not among them."""
 
 
@@ -41,6 +43,8 @@ class Release:
     rules: Rules
     handlers: Mapping[str, Handler]
     tools: Catalogue
+    identities: Mapping[str, Identity]
+    """Mailbox to what finds the customer of an address."""
 
 
 def load(directory: Path) -> Release:
@@ -56,9 +60,12 @@ def load(directory: Path) -> Release:
     work = None if declared is None else _gather(faults, lambda: _handlers(directory, declared))
     # without handlers (since a tool is broken) their names still tell a wrong rule from a right one
     known = work if work is not None else _folders(directory / "handlers")
+    identities = None if declared is None else _gather(faults, lambda: identity.load(config, document, declared))
     people = set(config.review.people)
     rules = _gather(faults, lambda: routing.load(directory / routing.FILE, handlers=known, people=people))
-    if faults or declared is None or work is None or rules is None:
+    if faults or declared is None or work is None or rules is None or identities is None:
+        if declared is not None:
+            declared.close()
         raise Faults(faults)
     manifest = _manifest(config)
     return Release(
@@ -69,6 +76,7 @@ def load(directory: Path) -> Release:
         rules=rules,
         handlers=work,
         tools=declared,
+        identities=identities,
     )
 
 

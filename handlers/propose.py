@@ -10,6 +10,8 @@ from handlers.contract import Handler, ToolSpec
 FINAL = "propose_reply"
 OTHER = "other"
 """The category of everything that a handler does not know."""
+UNKNOWN_CUSTOMER = "unknown_customer"
+"""The category of verified senders whom no row knows, where a handler has it."""
 
 _Sentence = Annotated[str, Field(max_length=500)]
 

@@ -36,7 +36,10 @@ class Toolbox:
     """`handlers.contract.Tools` over the declared tools. Lives as long as one run."""
 
     def __init__(self, *, handler: Handler, catalogue: Catalogue, bound: Bound, sender: Sender, run: Hop) -> None:
-        """Choose the tools: sender-scoped ones are absent, not failing, unless the sender is verified (promise P5).
+        """Choose the tools (promise P5).
+
+        Sender-scoped ones are absent, not failing, unless the sender is verified; those that use `:customer` unless it
+        is known who the sender is.
 
         Args:
             handler: names the tools.
@@ -47,7 +50,11 @@ class Toolbox:
         """
         verified = sender.verdict == "verified" and bound.sender is not None
         named = [catalogue[name] for name in handler.tools]
-        self._tools = {tool.name: tool for tool in named if tool.scope == "public" or verified}
+        self._tools = {
+            tool.name: tool
+            for tool in named
+            if (tool.scope == "public" or verified) and (bound.customer is not None or not tool.uses("customer"))
+        }
         self._prefetch = tuple(name for name in handler.prefetch if name in self._tools)
         self._catalogue = catalogue
         self._bound = bound

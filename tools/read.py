@@ -54,6 +54,8 @@ def arguments_for(tool: Tool, arguments: Mapping[str, Any], bound: Bound) -> dic
     """
     if tool.scope == "sender" and not bound.sender:
         raise Refused(f"`{tool.name}` needs a verified sender, and there is none.")
+    if bound.customer is None and tool.uses("customer"):
+        raise Refused(f"`{tool.name}` needs a known customer, and the sender is none.")
     return bindable(tool.validate(arguments)) | bound.parameters()
 
 

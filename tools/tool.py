@@ -120,6 +120,10 @@ class Tool:
             yield self.amount_statement
         yield from (step.statement for step in self.steps)
 
+    def uses(self, name: str) -> bool:
+        """Whether a statement names the parameter."""
+        return any(name in statement.names for statement in self.statements())
+
     def digest(self) -> str:
         """SHA-256 over what a call does: it differs when a write staged earlier would now do something else."""
         sources = [statement.source for statement in self.statements()]

@@ -8,10 +8,7 @@ from daemon.brain import parameters, sentences
 from daemon.brain.classifier import Guess
 from daemon.brain.reservation import reserved
 from handlers.contract import Category, Request, ToolCall, ToolResult, ToolSpec
-from handlers.propose import FINAL, OTHER
-
-UNKNOWN_CUSTOMER = "unknown_customer"
-"""The category of verified senders whom no row knows, where a handler has it."""
+from handlers.propose import FINAL, OTHER, UNKNOWN_CUSTOMER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +60,7 @@ def _stopped(
     for name in category.tools:
         ended = [result for result in results if result.call.name == name]
         if not ended and name not in specs:
-            return Step(category=category.name, escalate=f"`{name}` can't be used: the sender is not verified.")
+            return _absent(request, category, name)
         if len({repr(sorted(result.call.arguments.items())) for result in ended}) > 1:
             return Step(category=category.name, escalate=f"The mail gives `{name}` more than one thing to look up.")
         wrong = next((result for result in ended if result.outcome != "ok"), None)
@@ -74,6 +71,16 @@ def _stopped(
             return Step(category=stranger.name)
         return Step(category=category.name, escalate=f"`{name}` {wrong.outcome}: {wrong.detail or wrong.content}")
     return None
+
+
+def _absent(request: Request, category: Category, name: str) -> Step:
+    """What follows when a tool that the category needs is not there for this sender."""
+    if request.message.sender.verdict != "verified":
+        return Step(category=category.name, escalate=f"`{name}` can't be used: the sender is not verified.")
+    stranger = request.handler.category(UNKNOWN_CUSTOMER)
+    if stranger and stranger.template:
+        return Step(category=stranger.name)
+    return Step(category=category.name, escalate=f"`{name}` can't be used: the sender is no known customer.")
 
 
 def _call(request: Request, category: Category, pending: list[ToolSpec], results: list[ToolResult]) -> Step:

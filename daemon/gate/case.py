@@ -46,6 +46,10 @@ class Case:
     handler: Handler | None
     """None: no rule sent it to a handler."""
     proposal: Proposal
+    stranger: Literal["", "unknown", "ambiguous"] = ""
+    """A verified sender whom `[identity.NAME]` can't name: no customer, or several."""
+    customer_tools: frozenset[str] = frozenset()
+    """The handler's tools that ask for `:customer`."""
     write_tools: frozenset[str] = frozenset()
     """The tools that are writes: a refused one is told from a look-up that found nothing."""
     earned: Literal["off", "sampled", "on"] = "on"

@@ -13,6 +13,7 @@ from daemon.gate import facts, hold_when, words
 from daemon.gate.case import Case
 from daemon.gate.verdict import Reason
 from daemon.store.limits import CAPS, Charge, exceeds
+from handlers.propose import UNKNOWN_CUSTOMER
 from tools import money
 
 Found = Iterator[tuple[Reason, str]]
@@ -23,6 +24,10 @@ SAMPLED = 0.2
 """Share of the mails of a `sampled` category that a person sees."""
 _LEVELS = ("off", "sampled", "on")
 _SHOWN = 5
+_STRANGERS = {
+    "unknown": "The address is verified and belongs to no customer.",
+    "ambiguous": "The address belongs to several customers. Make it unique in the database.",
+}
 
 
 def switches(case: Case) -> Found:
@@ -144,6 +149,20 @@ def _drawn(message_id: str) -> bool:
     return int.from_bytes(hashlib.sha256(message_id.encode()).digest()[:4]) < SAMPLED * 2**32
 
 
+def customer(case: Case) -> Found:
+    """It is known which customer wrote, or the operator's own words say that it is not, or nothing hangs on it."""
+    if not case.stranger:
+        return
+    declared = case.handler.category(case.proposal.category) if case.handler else None
+    if case.proposal.category == UNKNOWN_CUSTOMER:
+        fits = case.stranger == "unknown"
+    else:
+        needed = case.customer_tools.intersection(declared.tools) if declared else case.customer_tools
+        fits = bool(declared and case.proposal.template) and not needed
+    if not fits:
+        yield Reason.UNKNOWN_CUSTOMER, _STRANGERS[case.stranger]
+
+
 def escalation(case: Case) -> Found:
     """The agent does not ask for a person."""
     if case.proposal.escalation:
@@ -257,6 +276,7 @@ PROPOSAL: tuple[tuple[str, Callable[[Case], Found]], ...] = (
     ("language", language),
     ("faults", faults),
     ("category", category),
+    ("customer", customer),
     ("escalation", escalation),
     ("missing", missing),
     ("confidence", confidence),

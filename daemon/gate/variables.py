@@ -48,7 +48,8 @@ def _variables() -> Iterator[Variable]:
         name="message",
         type="map",
         meaning="The rest of the mail: text as written anew, quoted text, Date (time of receipt where there is none), "
-        "time of receipt, whether it answers a mail, what the parser found (`notes`), and whether a contact form sent it",
+        "time of receipt, whether it answers a mail, what the parser found (`notes`), and whether a contact form sent "
+        "it",
         members=("id", "text", "quoted", "date", "received", "cc", "reply_to", "is_reply", "notes", "form"),
     )
     yield Variable(

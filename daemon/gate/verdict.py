@@ -58,6 +58,7 @@ class Reason(StrEnum):
     AUTO_OFF = "category-not-automatic"
     SAMPLED = "sampled-for-review"
     UNVERIFIED = "sender-not-verified"
+    UNKNOWN_CUSTOMER = "unknown-customer"
     UNGROUNDED = "ungrounded-fact"
     LOW_CONFIDENCE = "low-confidence"
     FALLBACK_MODEL = "fallback-model"

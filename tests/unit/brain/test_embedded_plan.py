@@ -137,8 +137,17 @@ def test_a_failing_database_does_not_make_a_stranger() -> None:
 
 
 def test_without_a_verified_sender_the_tools_are_absent() -> None:
-    step = plan(replace(request("order 4711"), tools=()), guess("status"))
+    asked = replace(request("order 4711"), tools=())
+    sender = replace(asked.message.sender, verdict="unverified")
+    step = plan(replace(asked, message=replace(asked.message, sender=sender)), guess("status"))
     assert "not verified" in step.escalate
+
+
+def test_a_verified_sender_whose_tools_are_absent_is_no_known_customer() -> None:
+    asked = replace(request("order 4711"), tools=())
+    assert plan(asked, guess("status")).category == "unknown_customer"
+    step = plan(replace(asked, handler=replace(HANDLER, categories=HANDLER.categories[:3])), guess("status"))
+    assert "no known customer" in step.escalate
 
 
 def test_a_category_without_template_is_for_a_person() -> None:
