@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from daemon.errors import LoginRefused, OAuthRefused, Unreachable
+from daemon.errors import LoginRefused, NotPossible, OAuthRefused, Unreachable
 from daemon.oauth.client import Client
 from daemon.oauth.tokens import TokenFile, Tokens
 from daemon.secrets import Credential
@@ -18,7 +18,7 @@ from tools.errors import Permanent
 log = structlog.get_logger()
 
 MARGIN: Final = 300.0
-"""Seconds before its end at which a token is refreshed."""
+"""Seconds before its end at which a token is refreshed; one that lives for less than twice as long: at its half."""
 AGAIN: Final = 900.0
 """Seconds until a refresh that was refused is tried again; a new login is noticed at once."""
 _LATER = 30.0
@@ -64,14 +64,15 @@ class Grant:
 
         Raises:
             LoginRefused: a person has to log in, or to correct the client's registration.
-            Unreachable: the provider can't be reached.
+            Unreachable: the provider can't be reached, or the disk takes nothing.
         """
         tokens = self._read()
         if self._due(tokens):
-            with self._file.locked():
-                tokens = self._read()  # the one who held the lock may have refreshed
-                if self._due(tokens):
-                    tokens = self._refresh(tokens)
+            try:
+                tokens = self._refreshed()
+            except (Unreachable, NotPossible) as error:
+                if self._clock() > tokens.expires - _LATE:
+                    raise error if isinstance(error, Unreachable) else Unreachable(str(error)) from error
         return Credential(tokens.access, "token")
 
     async def ask(self) -> Credential:
@@ -100,23 +101,21 @@ class Grant:
         return tokens
 
     def _due(self, tokens: Tokens) -> bool:
-        return self._clock() > tokens.expires - MARGIN
+        return self._clock() > tokens.expires - min(MARGIN, (tokens.expires - tokens.begun) / 2)
 
-    def _refresh(self, tokens: Tokens) -> Tokens:
-        try:
+    def _refreshed(self) -> Tokens:
+        with self._file.locked():
+            tokens = self._read()
+            if not self._due(tokens):
+                return tokens  # whoever held the lock before us has refreshed
+            self._refuse_again(tokens)
+            self._file.write(tokens)  # a disk that takes nothing is noticed while the old refresh token is still good
             fresh = self._ask(tokens)
-        except Unreachable:
-            if self._clock() < tokens.expires - _LATE:
-                return tokens
-            raise
-        self._file.write(fresh)
+            self._file.write(fresh)
         log.info("oauth.refreshed", mailbox=self._file.mailbox)
         return fresh
 
     def _ask(self, tokens: Tokens) -> Tokens:
-        """Ask the provider, unless it has just said no to the same."""
-        if self._failed and self._failed[0] == tokens.refresh and self._clock() < self._failed[1]:
-            raise self._failed[2]
         try:
             answer = self._client().refresh(tokens.refresh)
             return Tokens.granted(answer, client=self._fingerprint, now=self._clock(), before=tokens)
@@ -127,6 +126,16 @@ class Grant:
         except Unreachable as error:
             self._failed = (tokens.refresh, self._clock() + _LATER, error)
             raise
+
+    def _refuse_again(self, tokens: Tokens) -> None:
+        """Say what the provider has just said about the same refresh token, without asking it.
+
+        Raises:
+            LoginRefused, Unreachable: what it was.
+        """
+        if self._failed is None or self._failed[0] != tokens.refresh or self._clock() >= self._failed[1]:
+            return
+        raise type(self._failed[2])(str(self._failed[2]))
 
     def _advice(self, error: Permanent) -> str:
         if isinstance(error, OAuthRefused) and error.code in _OUR_REGISTRATION:

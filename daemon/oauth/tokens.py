@@ -32,6 +32,8 @@ class Tokens:
     """Whom it was granted to: `fingerprint` of the configuration."""
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+    begun: float
+    """When the access token was granted."""
     expires: float
     """When the access token ends."""
     login_ends: float | None = None
@@ -65,6 +67,7 @@ class Tokens:
             client=client,
             access=str(answer["access_token"]),
             refresh=str(refresh),
+            begun=now,
             expires=now + (_seconds(answer.get("expires_in")) or _LIFETIME),
             login_ends=ends,
             renewed=ends > known + _STRETCH if lasts and ends and known else renewed,

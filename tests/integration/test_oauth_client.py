@@ -209,6 +209,18 @@ def test_a_token_is_used_until_five_minutes_before_its_end_and_then_refreshed(de
     assert desk.refreshes() == 1
 
 
+def test_a_token_of_a_few_minutes_is_not_refreshed_at_each_login(desk: Desk) -> None:
+    desk.server.lifetime = 300
+    desk.log_in()
+    grant = desk.grant()
+    desk.now += 149
+    grant.credential()
+    assert desk.refreshes() == 0
+    desk.now += 2
+    grant.credential()
+    assert desk.refreshes() == 1
+
+
 async def test_the_loop_goes_on_while_a_token_is_refreshed(desk: Desk) -> None:
     desk.now += 3600
     assert (await desk.grant().ask()).secret in desk.server.access
@@ -279,6 +291,22 @@ def test_a_token_is_used_to_its_end_while_the_provider_is_away(desk: Desk) -> No
     assert desk.server.asked["/token"] == asked
     desk.server.refuse.clear()
     desk.now += 60
+    assert grant.credential().secret in desk.server.access
+
+
+def test_a_disk_that_takes_nothing_is_noticed_before_the_refresh_token_is_spent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    grant = desk.grant()
+    desk.now += 3600
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(Unreachable, match="No space left"):
+            grant.credential()
+    assert desk.refreshes() == 0
     assert grant.credential().secret in desk.server.access
 
 

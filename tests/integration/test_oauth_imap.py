@@ -107,6 +107,8 @@ async def test_a_token_that_the_mail_server_refuses_is_a_refused_login(watched: 
     watched.cut()
     await until(lambda: watched.reader.state == DoorState.LOGIN_REFUSED)
     assert "Run `triaged login support`" in watched.reader.detail
+    watched.log_in()
+    await until(lambda: watched.reader.state == DoorState.WAITING)
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
