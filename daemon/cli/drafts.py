@@ -167,8 +167,8 @@ def redraft(
 
 
 def _who_sends(opened: Opened) -> str:
-    from daemon.store.engine import running
+    from daemon.store.engine import locked
 
-    if running(opened.config):
+    if locked(opened.config) is not False:
         return "The daemon sends it now."
     return "The daemon is not running: it leaves as soon as `triaged run` starts."

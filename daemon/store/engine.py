@@ -211,7 +211,10 @@ def _lock_file(path: Path) -> TextIO:
 def _engine(url: str, *, pool: int, immediate: bool) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_size=pool, max_overflow=4, pool_pre_ping=True, hide_parameters=True)
+        patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": _CONNECT}
+        return sa.create_engine(
+            url, pool_size=pool, max_overflow=4, pool_pre_ping=True, hide_parameters=True, connect_args=patience
+        )
     engine = sa.create_engine(
         url, pool_size=pool, max_overflow=0 if pool == 1 else 4, pool_timeout=30, hide_parameters=True
     )
@@ -252,6 +255,12 @@ _UNUSABLE = (
 )
 
 
+_UNREACHABLE = ("connection failed", "connection to server", "connection timeout", "failed to resolve host")
+"""How psycopg begins when there is no connection."""
+_CONNECT = 10
+"""Seconds that a PostgreSQL server may take to let us in, where the URL does not say."""
+
+
 @contextmanager
 def told(where: str) -> Iterator[None]:
     """Turn the driver's errors into ours, which say what happened without quoting values.
@@ -274,18 +283,23 @@ def told(where: str) -> Iterator[None]:
             ) from error
         if not isinstance(error, OperationalError):
             raise
+        if error.statement is None and any(word in cause for word in _UNREACHABLE):
+            raise StoreBusy(
+                f"The store {name} can't be reached: {cause.rpartition(': ')[2]}. "
+                "Check that its server runs, and `[store] url`."
+            ) from error
         raise StoreBusy(f"The store {name} did not commit: {cause}. It is tried again.") from error
 
 
-def running(config: Config) -> bool:
-    """Whether a daemon holds the lock of this SQLite store; on PostgreSQL one is assumed to run."""
+def locked(config: Config) -> bool | None:
+    """Whether a daemon holds the lock of this SQLite store; None on PostgreSQL, which has none."""
     path = sqlite_path(config.url(config.store.url))
     if path is None:
-        return True
+        return None
     lock = path.with_suffix(path.suffix + ".lock")
     if not lock.exists():
         return False
-    with open(lock, "a", encoding="ascii") as file:  # noqa: PTH123 - flock wants the file open
+    with lock.open(encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

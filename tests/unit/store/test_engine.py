@@ -54,9 +54,9 @@ def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
 
 def test_a_second_daemon_on_the_same_store_is_refused(tmp_path: Path) -> None:
     engine.prepared(config(tmp_path)).close()
-    assert not engine.running(config(tmp_path))
+    assert not engine.locked(config(tmp_path))
     with engine.exclusive(config(tmp_path)):
-        assert engine.running(config(tmp_path))
+        assert engine.locked(config(tmp_path))
         with pytest.raises(StoreUnusable, match="Another"), engine.exclusive(config(tmp_path)):
             pass
 
