@@ -20,15 +20,9 @@ Tell = Callable[[str, datetime | None], None]
 """Gets a mailbox and when its login ends; None: not known, or it is put off by itself."""
 
 
-def warning(mailbox: str, ends: datetime | None, now: datetime) -> str | None:
-    """What a person is told about the end of a login; None: nothing yet."""
-    if ends is None or ends - now > SOON:
-        return None
-    if ends <= now:
-        return f"The login of {mailbox} has ended. Run `triaged login {mailbox}`."
-    left = ends - now
-    words = f"{left.days} days" if left >= timedelta(days=2) else f"{left.total_seconds() / 3600:.0f} hours"
-    return f"The login of {mailbox} ends in {words}. Run `triaged login {mailbox}` before."
+def soon(ends: datetime | None, now: datetime) -> bool:
+    """Whether a login ends within a week, or has ended."""
+    return ends is not None and ends - now <= SOON
 
 
 async def watch(
@@ -56,7 +50,7 @@ async def watch(
             tell(mailbox, at)
             now = clock()
             due = mailbox not in warned or now - warned[mailbox] >= _DAILY
-            if due and warning(mailbox, at, now) is not None:
+            if due and soon(at, now):
                 warned[mailbox] = now
                 log.warning("oauth.login-ends", mailbox=mailbox, at=str(at), do=f"triaged login {mailbox}")
         await asyncio.sleep(every)
