@@ -34,6 +34,7 @@ from daemon.oauth import configured as oauth
 from daemon.oauth.grant import Grant
 from daemon.oauth.watch import watch
 from daemon.outbound.copies import SentCopies
+from daemon.outbound.drafts_folder import DraftsFolder
 from daemon.outbound.filing import Filing, ImapShelf, MaildirShelf, Shelf
 from daemon.outbound.imap_filing import Folders
 from daemon.outbound.parts import Outbound
@@ -154,20 +155,22 @@ class Daemon:
         self._run_beside(self._told.run())
         self._run_beside(watch(self._grants, self._told.login_ends, clock=self._clock))
         for name, door in self.doors.items():
-            if isinstance(door, Reader) and (folder := self.config.mailbox[name].sent):
-                self._watch_sent(name, folder, door)
+            if isinstance(door, Reader):
+                self._watch_people(name, door)
             if shelf := self._shelf(name, door):
                 self._filings.append(Filing(name, shelf, self.store))
                 self._run_beside(self._filings[-1].run())
         self._all_open.set()
 
-    def _watch_sent(self, name: str, folder: str, door: Reader) -> None:
-        """Notice what people answer by hand."""
-        mailbox = self.config.mailbox[name]
-        back = mailbox.since != "now"
-        sent = SentFolder(name, folder, door, store=self.store, queue=self.queue, clock=self._clock, back=back)
-        self._sent[name] = sent
-        self._run_beside(sent.watch(mailbox.poll))
+    def _watch_people(self, name: str, door: Reader) -> None:
+        """Notice what people answer by hand, and let them do so from their drafts folder."""
+        mailbox, store, clock = self.config.mailbox[name], self.store, self._clock
+        if mailbox.sent:
+            back = mailbox.since != "now"
+            sent = SentFolder(name, mailbox.sent, door, store=store, queue=self.queue, clock=clock, back=back)
+            self._sent[name] = sent
+            self._run_beside(sent.watch(mailbox.poll))
+        self._run_beside(DraftsFolder(name, door, store=store, config=lambda: self.config, clock=clock).run())
 
     async def _account(self, name: str) -> Reader:
         """The IMAP account of a mailbox; work that a start takes up waits until the doors are open."""

@@ -7,6 +7,7 @@ kept (`deliveries.composed`): a copy, a search and a second sending go by what w
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -92,11 +93,7 @@ def compose(  # noqa: PLR0913 - all that a reply depends on, by name
     message_id = marks.message_id(mark_key, message.id, revision, own.rpartition("@")[2])
     subject = _subject(message.subject)
     fields = [
-        ("From", _from(reply.from_name, own)),
-        ("To", to),
-        ("Subject", _encoded(subject)),
-        ("Date", format_datetime(now)),
-        ("Message-ID", f"<{message_id}>"),
+        *_envelope(reply, own, to, subject, now, message_id),
         *_threading(message),
         (marks.LOOP_HEADER, marks.loop_token(mark_key, message.id, revision)),
         # RFC 3834 section 5.1; the second is what Exchange and Outlook heed (MS-OXCMAIL 2.2.3.2.14)
@@ -105,10 +102,53 @@ def compose(  # noqa: PLR0913 - all that a reply depends on, by name
     said = wording.disclosure(language, text=reply.disclosure, texts=reply.disclosures) if automatic else ""
     below = [clean(said), clean(reply.signature)]
     quote = _quote(message, raw_quote, language) if reply.quote else None
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
-    raw = head + _content(clean(body), [part for part in below if part], quote, message_id, html_part=reply.html)
+    raw = _head(fields) + _content(
+        clean(body), [part for part in below if part], quote, message_id, html_part=reply.html
+    )
     mail_from = address(envelope_from) if envelope_from else own
     return Composed(raw=raw, message_id=message_id, mail_from=mail_from, rcpt_to=to, subject=subject)
+
+
+def draft(
+    *,
+    message: Message,
+    body: str,
+    mailbox: MailboxConfig,
+    reply: ReplyConfig,
+    language: str,
+    now: datetime,
+    mark: tuple[str, str],
+) -> bytes:
+    """The same reply for a drafts folder, where a person looks it over and sends it as their own.
+
+    It has none of our marks, so that what the person sends is not taken for ours; `mark`, a header field of its own,
+    finds it again in the folder.
+
+    Raises:
+        Unaddressable: the sender has no address that mail can be sent to.
+    """
+    own, to = address(mailbox.address), address(message.sender.address)
+    message_id = f"draft.{mark[1]}@{own.rpartition('@')[2]}"
+    fields = [*_envelope(reply, own, to, _subject(message.subject), now, message_id), *_threading(message), mark]
+    below = [clean(reply.signature)] if reply.signature.strip() else []
+    quote = _quote(message, message.text, language) if reply.quote else None
+    return _head(fields) + _content(clean(body), below, quote, message_id, html_part=False)
+
+
+def _envelope(
+    reply: ReplyConfig, own: str, to: str, subject: str, now: datetime, message_id: str
+) -> list[tuple[str, str]]:
+    return [
+        ("From", _from(reply.from_name, own)),
+        ("To", to),
+        ("Subject", _encoded(subject)),
+        ("Date", format_datetime(now)),
+        ("Message-ID", f"<{message_id}>"),
+    ]
+
+
+def _head(fields: Sequence[tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
 
 
 def kept(raw: bytes, *, message: Message, mailbox: MailboxConfig, envelope_from: str | None = None) -> Composed:

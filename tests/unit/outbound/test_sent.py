@@ -44,7 +44,7 @@ def look(server: Server, last: int | None = None, *, back: bool = False, uidvali
     known = None
     if last is not None:
         known = FolderCursor(uidvalidity=uidvalidity, last_uid=last, since=None, caught_up_at=None, modseq=None)
-    return read(server, "Sent", known, back=back)  # type: ignore[arg-type]  # a client in memory
+    return read(server, "Sent", known, back=back)
 
 
 def test_only_what_is_new_is_fetched() -> None:
