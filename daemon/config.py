@@ -202,6 +202,25 @@ class WatchConfig(Section):
     )
     personal_data: bool = Field(default=False, description="Log addresses and subjects (promise P15 is then off).")
 
+    @field_validator("metrics")
+    @classmethod
+    def _on_this_machine(cls, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        if address and not (host and port.isdecimal() and int(port) < 65536):  # noqa: PLR2004 - ports have 16 bits
+            raise ValueError(f"{address!r} is no address. Write 127.0.0.1:9464")
+        if address and not is_loopback(host):
+            raise ValueError(
+                "metrics are served to this machine only, without a password. Write 127.0.0.1:PORT, and put a proxy "
+                "in front of it for others"
+            )
+        return address
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics`; None: they are not served."""
+        host, _, port = self.metrics.rpartition(":")
+        return (host.strip("[]"), int(port)) if self.metrics else None
+
 
 class RetentionConfig(Section):
     """How long things are kept."""

@@ -144,6 +144,7 @@ class Daemon:
         self.parts = self._parts(engine)
         if lost := stock.take(self.store, self.queue):
             log.warning("work.taken-up", number=lost)
+        self._serve_metrics()
         await engine.launch(register(self.parts))
         stack.push_async_callback(partial(engine.destroy, drain=DRAIN, threads=self.tool_threads))
         house = House(store=self.store, release=lambda: self.release, threads=self.tool_threads, clock=self._clock)
@@ -186,6 +187,15 @@ class Daemon:
         await (await self._account(name)).look()
         if name in self._sent:
             await self._sent[name].look()
+
+    def _serve_metrics(self) -> None:
+        """Let Prometheus read, where the operator says so."""
+        from daemon.watch.metrics import Collector, Exposition
+
+        if address := self.config.watch.metrics_address:
+            loop = asyncio.get_running_loop()
+            self.metrics = Exposition(Collector(self.store, self._clock), *address)
+            self._stack.push_async_callback(loop.run_in_executor, self.tool_threads, self.metrics.stop)
 
     def _run_beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Run until the daemon stops, which ends it first."""
@@ -326,7 +336,7 @@ class Daemon:
         """
         loop = asyncio.get_running_loop()
         fresh = await loop.run_in_executor(self.tool_threads, releases.load, self._directory)
-        fixed = ("store", "mailbox", "brain")
+        fixed = ("store", "mailbox", "brain", "watch")
         changed = [name for name in fixed if getattr(fresh.config, name) != getattr(self.config, name)]
         if changed:
             told = f"[{'], ['.join(changed)}] changed, which needs a restart: systemctl restart triaged."

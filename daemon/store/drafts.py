@@ -75,6 +75,7 @@ def finish(
     mails = turns.mails_of(session, claimed)
     if conversation.inbound_seq != claimed.seq:
         _moot(session, queue, run, conversation, mails)
+        records.write(session, "moot", at=now, actor="daemon", run=run.id, **turns.usage(run))
         return None
     conversation.burst_since = None
     conversation.human = conversation.human or ended.ends_autonomy
@@ -102,7 +103,7 @@ def finish(
         release=run.release,
         outcome=ended.outcome,
         reasons=",".join(ended.reasons),
-        calls=run.calls,
+        **turns.usage(run),
     )
     return draft.id if draft else None
 

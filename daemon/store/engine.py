@@ -47,6 +47,8 @@ class Store:
             keys = _engine(keys_url, pool=POOL, immediate=True)
             self.vault = Vault(keys, read_master_key(master_key))
         self._keys = keys
+        self.busy = 0
+        """How often this process could not read or commit in time."""
 
     def write_now(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction of this thread and commit.
@@ -55,15 +57,24 @@ class Store:
             StoreBusy: not committed; try again.
             StoreUnusable: not committed; a person has to look.
         """
-        with told(str(self.url)), Session(self.writer, expire_on_commit=False) as session:
+        with self._told(), Session(self.writer, expire_on_commit=False) as session:
             result = work(session)
             session.commit()
             return result
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction of this thread that is rolled back."""
-        with told(str(self.url)), Session(self.reader, expire_on_commit=False) as session:
+        with self._told(), Session(self.reader, expire_on_commit=False) as session:
             return work(session)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            with told(str(self.url)):
+                yield
+        except StoreBusy:
+            self.busy += 1
+            raise
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """`write_now` on a writer thread."""

@@ -83,7 +83,14 @@ def ingest(
     if incoming.ignored is not None:
         mail.state, mail.outcome, mail.reason, mail.decided_at = "done", "ignored", incoming.ignored, now
         records.write(
-            session, "ignored", at=now, actor="daemon", message=mail.id, person=person, reason=incoming.ignored
+            session,
+            "ignored",
+            at=now,
+            actor="daemon",
+            message=mail.id,
+            person=person,
+            mailbox=mail.mailbox,
+            reason=incoming.ignored,
         )
         if about is not None and incoming.told is not None:
             bouncing.link(session, vault, most, mail, about, incoming.told, now=now)
@@ -93,7 +100,16 @@ def ingest(
     conversation = conversations.attach(
         session, vault, queue, mail, incoming.message, incoming.base_subject, now=now, debounce=debounce
     )
-    records.write(session, "received", at=now, actor="daemon", message=mail.id, person=person, size=mail.size)
+    records.write(
+        session,
+        "received",
+        at=now,
+        actor="daemon",
+        message=mail.id,
+        person=person,
+        mailbox=mail.mailbox,
+        size=mail.size,
+    )
     if answered.found(session, vault, incoming.message):
         answered.close_arrived(session, queue, mail, now=now)
     return Stored(message=mail.id, conversation=conversation.id)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -179,6 +180,11 @@ def add_turn(session: Session, vault: Vault, run: Run, turn: Turn, now: datetime
     )
 
 
+def usage(run: Run) -> dict[str, Any]:
+    """What a run has asked of the model so far, for its record."""
+    return {"calls": run.calls, "input_tokens": run.input_tokens, "output_tokens": run.output_tokens}
+
+
 def own_run(session: Session, claimed: Claimed) -> Run:
     """The run, if it is still this process's.
 
@@ -212,6 +218,7 @@ def postpone(session: Session, queue: Queue, claimed: Claimed, *, now: datetime,
     run = own_run(session, claimed)
     run.state, run.finished_at = "postponed", now
     session.add(run)
+    records.write(session, "postponed", at=now, actor="daemon", run=run.id, **usage(run))
     conversation = session.get_one(Conversation, claimed.conversation)
     conversation.working_run = None
     conversations.enqueue(session, queue, conversation, delay=delay)
