@@ -19,6 +19,7 @@ MAX_FIELDS = 2_000
 _VALUE = 65_536
 
 _END = re.compile(rb"\r?\n\r?\n")
+_LINE_END = re.compile(rb"\r*\n")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
@@ -75,62 +76,71 @@ class Part:
 
 def read(raw: bytes) -> Part:
     """Take a mail apart; what is wrong with it stands in `defects` of the part."""
-    return _part(raw, depth=0, budget=[MAX_PARTS], default="text/plain")
+    return _part(raw, 0, len(raw), depth=0, budget=[MAX_PARTS], default="text/plain")
 
 
-def header(raw: bytes) -> tuple[tuple[Field, ...], int, tuple[str, ...]]:
-    """The fields of an entity, the offset of its body, and what is wrong with the header."""
-    end, body = _boundaries(raw)
+def header(raw: bytes, start: int = 0, end: int | None = None) -> tuple[tuple[Field, ...], int, tuple[str, ...]]:
+    """The fields of an entity, the offset of its body, and what is wrong with the header.
+
+    Args:
+        raw: holds the entity.
+        start: where it begins.
+        end: where it ends; None: with `raw`. Offsets, since a copy for each level would be twenty mails in memory.
+    """
+    until, body = _boundaries(raw, start, len(raw) if end is None else end)
     defects: list[str] = []
-    if end > MAX_HEADER:
+    if until - start > MAX_HEADER:
         defects.append(f"the header is longer than {MAX_HEADER} octets")
-    lines = raw[: min(end, MAX_HEADER)].split(b"\n")
-    if lines and lines[0].startswith(b"From "):
-        del lines[0]  # the separator of an mbox file is no field (RFC 4155)
-    collected: list[tuple[str, list[bytes]]] = []
-    for line in lines:
-        if line[:1] in {b" ", b"\t"} and collected:
-            collected[-1][1].append(line)
-        elif found := _FIELD.match(line):
-            collected.append((found.group(1).decode("ascii").lower(), [line[found.end() :]]))
+    fields: list[Field] = []
+    for line in _logical_lines(raw[start : min(until, start + MAX_HEADER)]):
+        if found := _FIELD.match(line):
+            fields.append(Field(name=found.group(1).decode("ascii").lower(), value=_unfold(line[found.end() :])))
         elif line.strip():
             defects.append("a line of the header is no field")
-        if len(collected) > MAX_FIELDS:
+        if len(fields) > MAX_FIELDS:
             defects.append(f"the header has more than {MAX_FIELDS} fields")
             break
-    return (
-        tuple(Field(name=name, value=_unfold(value)) for name, value in collected),
-        body,
-        tuple(dict.fromkeys(defects)),
-    )
+    return tuple(fields), body, tuple(dict.fromkeys(defects))
 
 
-def _boundaries(raw: bytes) -> tuple[int, int]:
+def _logical_lines(block: bytes) -> Iterator[bytes]:
+    """The lines of a header, each with those that continue it (RFC 5322 section 2.2.3)."""
+    at = block.find(b"\n") + 1 if block.startswith(b"From ") else 0  # the separator of an mbox file (RFC 4155)
+    while at < len(block):
+        end = block.find(b"\n", at)
+        while end != -1 and block[end + 1 : end + 2] in {b" ", b"\t"}:
+            end = block.find(b"\n", end + 1)
+        end = end if end != -1 else len(block)
+        yield block[at:end]
+        at = end + 1
+
+
+def _boundaries(raw: bytes, start: int, end: int) -> tuple[int, int]:
     """Where the header ends and where the body begins."""
     for blank in (b"\n", b"\r\n"):
-        if raw.startswith(blank):
-            return 0, len(blank)
-    found = _END.search(raw)
-    return (found.start(), found.end()) if found else (len(raw), len(raw))
+        if raw.startswith(blank, start, end):
+            return start, start + len(blank)
+    found = _END.search(raw, start, end)
+    return (found.start(), found.end()) if found else (end, end)
 
 
-def _unfold(lines: list[bytes]) -> str:
-    value = b"".join(line.rstrip(b"\r") for line in lines)[:_VALUE]
+def _unfold(value: bytes) -> str:
+    value = _LINE_END.sub(b"", value[: 2 * _VALUE])[:_VALUE].rstrip(b"\r")
     return charset.decode(value, "")[0].strip()
 
 
-def _part(raw: bytes, *, depth: int, budget: list[int], default: str) -> Part:
+def _part(raw: bytes, start: int, end: int, *, depth: int, budget: list[int], default: str) -> Part:
     budget[0] -= 1
-    fields, start, defects = header(raw)
+    fields, start, defects = header(raw, start, end)
     found = {field.name: field.value for field in reversed(fields)}
     content_type, parameters = parameterised(found.get("content-type", ""))
     if content_type.count("/") != 1 or content_type[0] == "/" or content_type[-1] == "/":
         content_type = default
     disposition, more = parameterised(found.get("content-disposition", ""))
-    body = raw[start:]
     children: tuple[Part, ...] = ()
     if content_type.startswith("multipart/"):
-        children, problem = _children(body, parameters.get("boundary", ""), content_type, depth=depth, budget=budget)
+        segments = _segments(raw, start, end, parameters.get("boundary", ""))
+        children, problem = _children(raw, segments, content_type, depth=depth, budget=budget)
         defects = (*defects, *problem)
         content_type = content_type if children else "text/plain"
     return Part(
@@ -139,51 +149,57 @@ def _part(raw: bytes, *, depth: int, budget: list[int], default: str) -> Part:
         parameters=parameters,
         disposition=disposition,
         name=charset.words(more.get("filename") or parameters.get("name", "")).strip(),
-        body=b"" if children else body,
+        body=b"" if children else raw[start:end],
         children=children,
         defects=defects,
     )
 
 
 def _children(
-    body: bytes, boundary: str, kind: str, *, depth: int, budget: list[int]
+    raw: bytes, segments: Iterator[tuple[int, int]] | None, kind: str, *, depth: int, budget: list[int]
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """The parts between the boundary lines (RFC 2046 section 5.1.1)."""
-    if not boundary:
+    if segments is None:
         return (), ("a multipart has no boundary",)
     if depth >= MAX_DEPTH:
         return (), (f"parts are nested deeper than {MAX_DEPTH}",)
     default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
     parts: list[Part] = []
-    for content in _segments(body, boundary):
+    for start, end in segments:
         if budget[0] <= 0:
             return tuple(parts), (f"there are more than {MAX_PARTS} parts",)
-        parts.append(_part(content, depth=depth + 1, budget=budget, default=default))
+        parts.append(_part(raw, start, end, depth=depth + 1, budget=budget, default=default))
     return tuple(parts), () if parts else ("the boundary of a multipart never occurs",)
 
 
-def _segments(body: bytes, boundary: str) -> Iterator[bytes]:
-    line = re.compile(
-        rb"(?:\A|\n)--" + re.escape(boundary.encode("utf-8", errors="replace")) + rb"(--)?[ \t]*(?=\r?\n|\r?\Z)"
-    )
-    start: int | None = None
-    for found in line.finditer(body):
-        if start is not None:
-            yield _cut(body, start, found.start())
-        start = found.end()
+def _segments(raw: bytes, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]] | None:
+    """Where each part of a body begins and ends; None: there is no boundary to look for."""
+    if not boundary:
+        return None
+    octets = re.escape(boundary.encode("utf-8", errors="replace"))
+    line = re.compile(rb"(?:\A|(?<=\n))--" + octets + rb"(--)?[ \t]*(?=\r?\n|\r?\Z)")
+    return _between(raw, line.finditer(raw, start, end), end)
+
+
+def _between(raw: bytes, lines: Iterator[re.Match[bytes]], end: int) -> Iterator[tuple[int, int]]:
+    behind: int | None = None
+    for found in lines:
+        if behind is not None:
+            yield _cut(raw, behind, found.start() - 1)
+        behind = found.end()
         if found.group(1):
             return
-    if start is not None:
-        yield _cut(body, start, len(body))
+    if behind is not None:
+        yield _cut(raw, behind, end)
 
 
-def _cut(body: bytes, start: int, end: int) -> bytes:
+def _cut(raw: bytes, start: int, end: int) -> tuple[int, int]:
     """One part: the line end after its boundary and the one before the next belong to the boundaries."""
-    newline = body.find(b"\n", start, end + 1)
+    newline = raw.find(b"\n", start, end + 1)
     start = newline + 1 if newline != -1 else end
-    if end > start and body[end - 1 : end] == b"\r":
+    if end > start and raw[end - 1 : end] == b"\r":
         end -= 1
-    return body[start : max(start, end)]
+    return start, max(start, end)
 
 
 def parameterised(value: str) -> tuple[str, dict[str, str]]:
