@@ -42,8 +42,8 @@ bench: .venv/.dev ## mails a second, commits a mail, start-up and memory; precis
 docs: .venv/.dev ## rewrite the documentation that is generated from the code
 	@$(BIN)/python -m daemon.scaffold.reference docs
 
-crash: .venv/.dev ## kill -9 at random instants, twenty runs of sixty mails each; prints what was uncertain
-	@$(BIN)/pytest -q -s -m long -o faulthandler_timeout=1200 tests/e2e $(ARGS)
+crash: .venv/.dev ## kill -9 at random instants, twenty runs of sixty mails each; mailboxes of 100,000 mails; prints what it saw
+	@$(BIN)/pytest -q -s -m long -o faulthandler_timeout=1200 tests/e2e tests/integration $(ARGS)
 
 test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB, fetched once)
 	@$(BIN)/pytest -q -m real_model -o faulthandler_timeout=0 $(ARGS)

@@ -22,6 +22,8 @@ from daemon.store.position import FolderCursor
 
 MARGIN = timedelta(days=7)
 """How much older than the last look a mail may be that was moved into the folder since."""
+CLOCKS = timedelta(minutes=5)
+"""How far the server's clock, which writes INTERNALDATE in whole seconds, may be from ours."""
 _ZONES = timedelta(days=1)
 """IMAP compares dates in the server's zone, whichever that is."""
 
@@ -75,7 +77,7 @@ def plan(
         if since == "all":
             return Begin(after=0, since=None)
         if since == "now":
-            return Begin(after=selected.uidnext - 1, since=now)
+            return Begin(after=selected.uidnext - 1, since=now - CLOCKS)
         return Begin(after=None, since=datetime.combine(since, time(), UTC) - _ZONES)
     if known.uidvalidity != selected.uidvalidity or put_back(known, selected):
         return ReadAgain(floor=_floor(known))
