@@ -274,9 +274,9 @@ MAIL: tuple[tuple[str, Callable[[Case], Found]], ...] = (
 """Checks of every mail."""
 PROPOSAL: tuple[tuple[str, Callable[[Case], Found]], ...] = (
     ("language", language),
+    ("customer", customer),
     ("faults", faults),
     ("category", category),
-    ("customer", customer),
     ("escalation", escalation),
     ("missing", missing),
     ("confidence", confidence),

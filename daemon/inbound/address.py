@@ -49,7 +49,8 @@ class Addresses:
 def read(value: str) -> Addresses:
     """Read an address field; never fails."""
     found: list[Mailbox] = []
-    clean = len(value) <= _LIMIT
+    # a bracket that is added stays only when no comment is open: one that never closes hides what others may read
+    clean = len(value) <= _LIMIT and uncomment(f"{value})").endswith(")")
     outside: list[str] = []
     angles: list[str] = []
     inside = False

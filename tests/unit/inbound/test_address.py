@@ -45,6 +45,9 @@ def test_plain_mailboxes_are_clean(value: str, mailboxes: list[tuple[str, str]])
         "a@-example.com",
         "a@example..com",
         "a@\u202eexample.com",
+        "a@example.com(",
+        "a@example.com (b@example.com",
+        "a@example.com (b\\)",
         "x" * 20_000,
     ],
 )
