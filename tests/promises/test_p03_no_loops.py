@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from daemon.cli import invoke
 from daemon.config import BreakerConfig
-from daemon.review import counts, paused
+from daemon.review import paused
 from daemon.store import breaker, switches
 from daemon.store.tables import Delivery, LimitRow, Record
 from tests.fixtures.floor import WRITE, Floor
@@ -32,8 +32,8 @@ def drafts(desk: Desk, number: int) -> list[str]:
 
 
 def off(desk: Desk) -> list[tuple[str, str, str]]:
-    found = desk.store.read_now(lambda session: counts.status(session, desk.store.vault, desk.now))
-    return list(found.off)
+    found = desk.store.read_now(lambda session: switches.every(session, desk.store.vault))
+    return [(row.name, row.by, why) for row, why in found]
 
 
 def resume(floor: Floor) -> int | None:
@@ -163,9 +163,11 @@ def test_a_breaker_that_opens_twice_at_once_is_one(desk: Desk) -> None:
 
 
 @alone
-async def test_a_loop_that_shows_in_no_header_ends_and_a_restart_does_not_take_it_up(office: Office) -> None:
+async def test_a_loop_that_shows_in_no_header_ends_and_a_restart_does_not_take_it_up(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The other side answers every reply at once: another address, another subject, no reference, nothing automatic."""
-    office.house.change("triaged.toml", "[watch]", "[limits.breaker]\nreplies = 4\n[watch]")
+    office.house.change("triaged.toml", "[limits.breaker]\nreplies = 100000", "[limits.breaker]\nreplies = 4")
 
     async def write() -> None:
         letter = office.house.letter("status")
@@ -198,6 +200,9 @@ async def test_a_loop_that_shows_in_no_header_ends_and_a_restart_does_not_take_i
         assert office.house.fates()[-1].state == "held"
     assert len(office.sink.received) == 4
 
+    capsys.readouterr()
+    assert invoke(["status", "--config", str(office.house.directory)]) == 0
+    assert "OFF  breaker, by triaged" in capsys.readouterr().out
     assert invoke(["resume", "breaker", "--config", str(office.house.directory)]) == 0
     async with office.open():
         await office.until(lambda: len(office.sink.received) > 4)
