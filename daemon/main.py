@@ -36,6 +36,7 @@ from daemon.oauth.watch import watch
 from daemon.outbound.copies import SentCopies
 from daemon.outbound.drafts_folder import DraftsFolder
 from daemon.outbound.filing import Filing, ImapShelf, MaildirShelf, Shelf
+from daemon.outbound.idle import Idle
 from daemon.outbound.imap_filing import Folders
 from daemon.outbound.parts import Outbound
 from daemon.outbound.sent import SentFolder
@@ -139,6 +140,8 @@ class Daemon:
         await self._chosen.start()
         stack.push_async_callback(self._chosen.close)
         self._grants = oauth.grants(self.config)
+        self._idle = Idle()
+        stack.callback(self._idle.close)
         self._daily = Daily(limit=self.config.brain.tokens_per_day, read=self._tokens_of, clock=self._clock)
         engine = Engine(self.store, executor=self._executor(), in_flight=self.config.limits.in_flight)
         self.parts = self._parts(engine)
@@ -299,13 +302,13 @@ class Daemon:
     def _submission(self) -> Submission:
         smtp = self.config.submission
         if smtp.oauth:
-            return Submission(smtp, self._grants[smtp.oauth].ask)
+            return Submission(smtp, self._grants[smtp.oauth].ask, idle=self._idle)
         password = smtp.password_file
 
         async def proof() -> Credential:
             return self._password(password)
 
-        return Submission(smtp, proof if password else None)
+        return Submission(smtp, proof if password else None, idle=self._idle)
 
     async def _past(self, message: Message) -> Past:
         vault, address = self.store.vault, message.sender.address

@@ -7,19 +7,21 @@ fails before that dot is a certain non-delivery; a missing answer after it is `U
 import asyncio
 import contextlib
 import functools
-import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.accounts import SmtpConfig
-from daemon.errors import LoginRefused, Refused4xx, Refused5xx, Uncertain, Unreachable
+from daemon.errors import LoginRefused, Refused4xx, Uncertain, Unreachable
 from daemon.loopback import is_loopback
+from daemon.outbound.idle import Idle, Kept, leave
 from daemon.outbound.login import log_in
+from daemon.outbound.smtp_answers import plain, refusals, refused, told
 from daemon.secrets import Credential
 from tools.errors import Permanent, TriagedError
 
@@ -32,7 +34,6 @@ _FAREWELL = 2.0
 _FLUSH = 0.002
 _START_INPUT = 354
 _OK = 250
-_ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
@@ -48,13 +49,21 @@ Raises:
 class Submission:
     """The submission server."""
 
-    def __init__(self, config: SmtpConfig, credential: Proof | None = None, *, final: float = FINAL) -> None:
+    def __init__(
+        self,
+        config: SmtpConfig,
+        credential: Proof | None = None,
+        *,
+        final: float = FINAL,
+        idle: Idle | None = None,
+    ) -> None:
         """Take the settings; `open` connects.
 
         Args:
             config: `[smtp]`; `ca_file` absolute, and `user` set where there is AUTH.
             credential: asked for what `config.user` logs in with, at each login.
             final: seconds to wait for the answer to the final dot, if `config.timeout` is not longer.
+            idle: keeps the connection for the next mail; None: each mail has its own.
 
         Raises:
             Permanent: the CA file can't be read, or a password would cross the network in clear.
@@ -62,6 +71,7 @@ class Submission:
         self.config = config
         self._credential = credential
         self._final = max(config.timeout, final)
+        self._idle = idle
         self._tls = None if config.tls == "none" else _tls(config)
         if config.user and config.tls == "none" and not is_loopback(config.host):
             raise Permanent("The SMTP password would cross the network in clear. Set smtp.tls to starttls or implicit.")
@@ -84,14 +94,30 @@ class Submission:
             Refused5xx: sender or recipient are refused for good.
             Unreachable: no connection, no TLS, or no login: that is about the server and not about this mail.
         """
+        if self._idle is not None and (kept := self._idle.take(self.config)):
+            # Whatever is wrong with a connection that waited proves nothing: a new one is asked the same.
+            with contextlib.suppress(TriagedError):
+                return await self._begin(kept.client, kept.mails, mail_from, rcpt_to, size)
         client = self._client()
         try:
             await self._connect(client)
+        except BaseException:
+            client.close()
+            raise
+        return await self._begin(client, 0, mail_from, rcpt_to, size)
+
+    async def _begin(self, client: "SMTP", mails: int, mail_from: str, rcpt_to: str, size: int | None) -> "Opened":
+        try:
             await self._envelope(client, mail_from, rcpt_to, size)
         except BaseException:
             client.close()
             raise
-        return Opened(client, self.name, timeout=self.config.timeout, final=self._final)
+        return Opened(
+            client, self.name, timeout=self.config.timeout, final=self._final, keep=partial(self._keep, mails)
+        )
+
+    def _keep(self, mails: int, client: "SMTP") -> bool:
+        return self._idle is not None and self._idle.put(self.config, Kept(client=client, mails=mails + 1))
 
     async def prove(self) -> None:
         """Connect, log in, and leave: shows that mail could be handed in.
@@ -136,18 +162,17 @@ class Submission:
         except SMTPAuthenticationError as error:
             raise self._login_refused(error) from error
         except (SMTPException, OSError, TimeoutError, ValueError) as error:
-            told = _told(error)
             raise Unreachable(
-                f"The mail server {self.name} could not be used: {told}. See [smtp] in triaged.toml."
+                f"The mail server {self.name} could not be used: {told(error)}. See [smtp] in triaged.toml."
             ) from error
 
     def _login_refused(self, error: "SMTPAuthenticationError") -> Unreachable:
-        told = f"The mail server {self.name} refuses the login: {_told(error)}."
+        said = f"The mail server {self.name} refuses the login: {told(error)}."
         if 400 <= error.code < 500:  # noqa: PLR2004 - RFC 4954 section 6: not now
-            return Unreachable(f"{told} It is tried again.")
+            return Unreachable(f"{said} It is tried again.")
         if self.config.oauth:
-            return LoginRefused(f"{told} Run `triaged login {self.config.oauth}`, or allow SMTP to its account.")
-        return LoginRefused(f"{told} Correct `user` and `password_file` in [smtp].")
+            return LoginRefused(f"{said} Run `triaged login {self.config.oauth}`, or allow SMTP to its account.")
+        return LoginRefused(f"{said} Correct `user` and `password_file` in [smtp].")
 
     async def _socket(self) -> socket.socket:
         """A connected socket: names are resolved in a thread of our own, not in the default executor.
@@ -176,20 +201,23 @@ class Submission:
 
     async def _envelope(self, client: "SMTP", mail_from: str, rcpt_to: str, size: int | None) -> None:
         options = [f"SIZE={size}"] if size is not None and client.supports_extension("size") else []
-        async with _refusals(self.name, "the sender"):
+        async with refusals(self.name, "the sender"):
             await client.mail(mail_from, options=options)
-        async with _refusals(self.name, "the recipient"):
+        async with refusals(self.name, "the recipient"):
             await client.rcpt(rcpt_to)
 
 
 class Opened:
     """A connection on which the recipient was accepted: one mail may follow."""
 
-    def __init__(self, client: "SMTP", name: str, *, timeout: float, final: float) -> None:
+    def __init__(
+        self, client: "SMTP", name: str, *, timeout: float, final: float, keep: Callable[["SMTP"], bool]
+    ) -> None:
         self._client = client
         self._name = name
         self._timeout = timeout
         self._final = final
+        self._keep = keep
 
     async def send(self, raw: bytes, *, timeout: float | None = None) -> str:  # noqa: ASYNC109 - a deadline for the dot, not for the call
         """Send the mail, and return what the server answered to the final dot.
@@ -206,31 +234,37 @@ class Opened:
         """
         try:
             await self._content(raw, self._timeout if timeout is None else timeout)
-            return await self._finish()
-        finally:
-            self._leave()
+            answer = await self._finish()
+        except BaseException:
+            leave(self._client)
+            raise
+        if not self._keep(self._client):
+            leave(self._client)
+        return answer
 
     async def abandon(self) -> None:
         """Give up before DATA: nothing was sent."""
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_FAREWELL):
                 await self._client.rset()
-        self._leave()
+                if self._keep(self._client):
+                    return
+        leave(self._client)
 
     async def _content(self, raw: bytes, timeout: float) -> None:  # noqa: ASYNC109 - as `send`
         """DATA, and everything but the final dot. Whatever fails here, the mail did not leave."""
         content = _LEADING_DOT.sub(b"..", _LINE_END.sub(b"\r\n", raw))
         try:
-            async with asyncio.timeout(timeout), _refusals(self._name, "the mail"):
+            async with asyncio.timeout(timeout), refusals(self._name, "the mail"):
                 answer = await self._client.execute_command(b"DATA")
                 if answer.code != _START_INPUT:
-                    raise _refused(self._name, "the mail", answer.code, answer.message)
+                    raise refused(self._name, "the mail", answer.code, answer.message)
                 await self._write(content if content.endswith(b"\r\n") else content + b"\r\n")
         except (TimeoutError, Unreachable) as error:
             self._client.close()
-            told = "it was too slow" if isinstance(error, TimeoutError) else "the connection ended"
+            why = "it was too slow" if isinstance(error, TimeoutError) else "the connection ended"
             raise Refused4xx(
-                f"{self._name} did not get the whole mail: {told} before the end. It is tried again.", code=421
+                f"{self._name} did not get the whole mail: {why} before the end. It is tried again.", code=421
             ) from error
 
     async def _write(self, content: bytes) -> None:
@@ -267,62 +301,13 @@ class Opened:
                 "it is not sent again by itself."
             ) from error
         if answer.code == _OK:
-            return f"{answer.code} {_plain(answer.message)}"
-        refused = _refused(self._name, "the mail", answer.code, answer.message)
-        if isinstance(refused, Unreachable):  # neither 250 nor a refusal: the server's answer says nothing
+            return f"{answer.code} {plain(answer.message)}"
+        refusal = refused(self._name, "the mail", answer.code, answer.message)
+        if isinstance(refusal, Unreachable):  # neither 250 nor a refusal: the server's answer says nothing
             raise Uncertain(
                 f"{self._name} answered {answer.code} to the whole mail. Nobody can know whether it was delivered."
             )
-        raise refused
-
-    def _leave(self) -> None:
-        """QUIT, without waiting for its answer: what the server said about the mail has to be stored at once."""
-        with contextlib.suppress(Exception):
-            if self._client.protocol is not None:
-                self._client.protocol.write(b"QUIT\r\n")
-        self._client.close()
-
-
-@contextlib.asynccontextmanager
-async def _refusals(name: str, what: str) -> AsyncIterator[None]:
-    """Turn the library's errors into ours."""
-    from aiosmtplib import SMTPException, SMTPResponseException
-
-    try:
-        yield
-    except SMTPResponseException as error:
-        raise _refused(name, what, error.code, error.message) from error
-    except (SMTPException, ConnectionError) as error:
-        raise Unreachable(f"The mail server {name} ended the session: {_told(error)}. It is tried again.") from error
-
-
-def _refused(name: str, what: str, code: int, message: str) -> TriagedError:
-    """The error for an answer: 4xx is for now, 5xx for good, anything else is no answer at all."""
-    told = f"{name} refused {what}: {code} {_plain(message)}."
-    if 400 <= code < 500:  # noqa: PLR2004 - RFC 5321 section 4.2.1
-        return Refused4xx(f"{told} It is tried again.", code=code)
-    if 500 <= code < 600:  # noqa: PLR2004 - as above
-        return Refused5xx(f"{told} Correct what it complains about, or answer by hand.", code=code)
-    return Unreachable(f"The mail server {name} answered {code}, which SMTP does not know here. It is tried again.")
-
-
-def _plain(message: str) -> str:
-    """A server's answer on one line, without the addresses that it repeats (promise P15)."""
-    text = _ADDRESS.sub("…", message.encode("utf-8", "replace").decode())
-    return " ".join(text.split())[:300].rstrip(".")
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message})"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-        return os.strerror(error.errno) if error.errno > 0 else _plain(str(error.strerror))
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLError):
-        return _told(cause)
-    code = getattr(error, "code", None)
-    text = _plain(str(getattr(error, "message", "") or error)) or type(error).__name__
-    return f"{code} {text}" if code and str(code) not in text else text
+        raise refusal
 
 
 def _tls(config: SmtpConfig) -> ssl.SSLContext:
