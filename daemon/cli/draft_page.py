@@ -11,7 +11,7 @@ from handlers.contract import Message, Sender, ToolResult
 from tools import money
 from tools.staged import Change, StagedWrite
 
-WIDTH = 100
+WIDTH = 80
 _OUT = {"delivery-uncertain": "It may have left already.", "bounced": "It left and came back."}
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import click
 import typer
@@ -25,6 +25,7 @@ COLUMNS = {
     "reasons": "why",
     "priority": "priority",
 }
+CUT = ("sender", "subject", "category", "reasons")
 
 
 @app.command("list")
@@ -42,7 +43,14 @@ def list_(
         )
     leaving = {"leaves_at": "leaves"} if any(line.leaves_at for line in lines) else {}
     columns = {**COLUMNS, "state": "state", **leaving} if any(line.state != "held" for line in lines) else COLUMNS
-    emit(lines, as_json=as_json, columns=columns, empty="Nothing is held.")
+    emit(lines, as_json=as_json, columns=columns, empty="Nothing is held.", cut=CUT, brief=_brief)
+
+
+def _brief(row: dict[str, Any]) -> dict[str, Any]:
+    """The main reason and the number of others; a priority only where it is not the usual one."""
+    main, *others = row["reasons"] or ("",)
+    priority = row["priority"] if row["priority"] != "normal" else None
+    return {**row, "reasons": f"{main} +{len(others)}" if others else main, "priority": priority}
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """`triaged messages`: received mail, what became of it and why."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,7 @@ COLUMNS = {
     "label": "label",
     "assignee": "assigned",
 }
+CUT = ("sender", "subject", "reason", "label", "assignee")
 
 
 @app.command("list")
@@ -46,7 +47,12 @@ def list_(
         lines = opened.store.read_now(
             lambda session: mails.list_messages(session, opened.store.vault, outcome=outcome, state=state, limit=limit)
         )
-    emit(lines, as_json=as_json, columns=COLUMNS, empty="No message.")
+    emit(lines, as_json=as_json, columns=COLUMNS, empty="No message.", cut=CUT, brief=_brief)
+
+
+def _brief(row: dict[str, Any]) -> dict[str, Any]:
+    """Outcome or state in one column; the rule is told by `explain`."""
+    return {**row, "state": row["outcome"] or row["state"], "outcome": None, "rule": None}
 
 
 @app.command()

@@ -3,8 +3,10 @@
 import os
 import re
 import shlex
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
@@ -21,6 +23,7 @@ from tools.located import Fault, Faults
 Item = TypeVar("Item")
 Columns = Mapping[str, str]
 """Key of a row to the heading of its column, in order."""
+Brief = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 ConfigOption = Annotated[
     Path | None,
@@ -61,7 +64,15 @@ def naming(directory: Path | None) -> str:
     return f" --config {shlex.quote(str(directory))}" if directory is not None else ""
 
 
-def emit(value: Any, *, as_json: bool, columns: Columns | None = None, empty: str = "Nothing.") -> None:
+def emit(
+    value: Any,
+    *,
+    as_json: bool,
+    columns: Columns | None = None,
+    empty: str = "Nothing.",
+    cut: Collection[str] = (),
+    brief: Brief = dict,
+) -> None:
     """Print a value: a list as a table, a mapping as `key: value` lines, anything else as text.
 
     Args:
@@ -69,12 +80,20 @@ def emit(value: Any, *, as_json: bool, columns: Columns | None = None, empty: st
         as_json: print the value as JSON with every key it has, whatever `columns` says.
         columns: which keys a table shows, and their headings; default: all keys.
         empty: printed for an empty list.
+        cut: keys of a table whose cells are cut to what fits on one line of a terminal; none: cells take more lines.
+        brief: what a person at a terminal needs of a row; columns that are empty in every row are left out there.
     """
     plain = to_plain(value)
     if as_json:
         typer.echo(dumps(plain, indent=2, ensure_ascii=False))
     elif isinstance(plain, list):
-        _table([row if isinstance(row, dict) else {"": row} for row in _shallow(value)], columns, empty)
+        rows = [row if isinstance(row, dict) else {"": row} for row in _shallow(value)]
+        if not rows:
+            note(empty)
+        elif sys.stdout.isatty():
+            _table([brief(row) for row in rows], columns, cut)
+        else:
+            _tabbed(rows, columns)
     elif isinstance(plain, dict):
         _pairs(_shallow([value])[0], columns)
     else:
@@ -158,25 +177,33 @@ def _cell(value: Any) -> str:
     return printable(str(to_plain(value)))
 
 
-def _table(rows: list[dict[str, Any]], columns: Columns | None, empty: str) -> None:
-    if not rows:
-        note(empty)
-        return
+def _tabbed(rows: Sequence[Mapping[str, Any]], columns: Columns | None) -> None:
     shown = columns or {key: key.replace("_", " ") for key in rows[0]}
     cells = [[_cell(row.get(key)) for key in shown] for row in rows]
-    if not sys.stdout.isatty():
-        for line in ([*shown.values()], *cells):
-            typer.echo("\t".join(" ".join(cell.split()) for cell in line))
-        return
+    for line in ([*shown.values()], *cells):
+        typer.echo("\t".join(" ".join(cell.split()) for cell in line))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Columns | None, cut: Collection[str]) -> None:
+    named = columns or {key: key.replace("_", " ") for key in rows[0]}
+    shown = {key: heading for key, heading in named.items() if any(_cell(row.get(key)) for row in rows)}
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in shown.values():
-        table.add_column(heading, overflow="fold")
-    for line in cells:
-        table.add_row(*(Text(cell) for cell in line))
+    for key, heading in shown.items():
+        fixed = key not in cut if cut else key == next(iter(shown))
+        table.add_column(heading, overflow="fold", no_wrap=fixed)
+    for row in rows:
+        cells = {key: _cell(row.get(key)) for key in shown}
+        # a subject may hold line breaks; a cell that is cut is one line
+        table.add_row(
+            *(
+                Text(" ".join(cell.split()), no_wrap=True, overflow="ellipsis") if key in cut else Text(cell)
+                for key, cell in cells.items()
+            )
+        )
     Console(no_color="NO_COLOR" in os.environ).print(table)
 
 
@@ -184,4 +211,10 @@ def _pairs(row: Mapping[str, Any], columns: Columns | None) -> None:
     shown = columns or {key: key.replace("_", " ") for key in row}
     width = max((len(heading) for heading in shown.values()), default=0)
     for key, heading in shown.items():
-        typer.echo(f"{heading:<{width}}  {_cell(row.get(key))}")
+        line = f"{heading:<{width}}  {_cell(row.get(key))}"
+        typer.echo(_wrapped(line, width + 2) if sys.stdout.isatty() else line)
+
+
+def _wrapped(line: str, indent: int) -> str:
+    columns = shutil.get_terminal_size().columns
+    return textwrap.fill(line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

@@ -39,6 +39,7 @@ COLUMNS = {
     "move": "folder",
     "label": "label",
 }
+CUT = ("mail", "rule", "handler", "reason", "move", "label")
 _SAID = {True: "yes", False: "no", None: "failed"}
 
 
@@ -70,7 +71,7 @@ def try_mails(
         raise WrongUse("Name mail files, or give --last N: one of the two.")
     loaded = _load(config)
     mails = _stored(config, last) if last else _files(loaded.config, _mailbox(loaded.config, mailbox), file or [])
-    emit([_row(loaded.rules, *each) for each in mails], as_json=as_json, columns=COLUMNS, empty="No mail.")
+    emit([_row(loaded.rules, *each) for each in mails], as_json=as_json, columns=COLUMNS, empty="No mail.", cut=CUT)
 
 
 @app.command()

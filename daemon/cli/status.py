@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from daemon.cli.opened import open_store
 from daemon.cli.output import ConfigOption, JsonOption, age, emit, naming, say
+from daemon.inbound.arrival import DoorState
 from daemon.review.counts import Leaving, MailboxStatus, Status, status
 from daemon.review.paused import ended_by
 from daemon.store.engine import locked
@@ -66,6 +67,8 @@ def _mailbox(mailbox: MailboxStatus, now: datetime, *, running: bool, suffix: st
     shadow = " (shadow: nothing leaves)" if mailbox.mode == "shadow" else ""
     if mailbox.state is None or mailbox.since is None:
         doing = "not heard of yet"
+    elif not running and mailbox.state == DoorState.STOPPED:
+        doing = "nobody reads it"
     elif running:
         doing = f"{mailbox.state} for {age(mailbox.since, now)}"
     else:

@@ -107,19 +107,46 @@ def test_times_are_ages(passed: int, words: str) -> None:
     assert output.age(NOW - timedelta(seconds=passed), NOW) == words
 
 
-def test_a_terminal_gets_a_table_with_ages_and_the_text_of_mails_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+def on_terminal(monkeypatch: pytest.MonkeyPatch, value: Any, **options: Any) -> list[str]:
+    """The lines that a terminal of eighty columns shows."""
     ours, theirs = pty.openpty()
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr("sys.stdout", terminal)
-        output.emit(
-            [{"id": "m1", "at": datetime.now(UTC) - timedelta(minutes=3), "subject": "[bold]x[/bold]"}], as_json=False
-        )
+        output.emit(value, as_json=False, **options)
         terminal.flush()
-        shown = os.read(ours, 4096).decode()
+        shown = os.read(ours, 65536).decode()
     os.close(ours)
-    assert "3 min" in shown
-    assert "[bold]x[/bold]" in shown
+    return [line.rstrip() for line in shown.splitlines()]
+
+
+def test_a_terminal_gets_a_table_with_ages_and_the_text_of_mails_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"id": "m1", "at": datetime.now(UTC) - timedelta(minutes=3), "subject": "[bold]x[/bold]"}
+    assert on_terminal(monkeypatch, [row])[1] == "m1  3 min  [bold]x[/bold]"
+
+
+def test_a_terminal_is_never_too_narrow_for_a_line_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"id": "ftv55k7rftcp", "from": "a.long.name@mail.example.com", "subject": "Words " * 30, "why": "x" * 40}
+    lines = on_terminal(monkeypatch, [row, row], cut=("from", "subject", "why"))
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith("ftv55k7rftcp  a.long.")
+    assert lines[1].count("…") == 3
+
+
+def test_a_terminal_shows_no_column_that_is_empty_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": "m1", "label": None, "state": "held"}, {"id": "m2", "label": "", "state": "done"}]
+    assert on_terminal(monkeypatch, rows)[0].split() == ["id", "state"]
+    shown = on_terminal(monkeypatch, rows, brief=lambda row: {**row, "state": None})
+    assert shown == ["id", "m1", "m2"]
+
+
+def test_a_long_value_goes_on_under_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = on_terminal(monkeypatch, {"tools": [f"tool-number-{number}" for number in range(20)], "x": 1})
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith("       tool-number-")
 
 
 def test_progress_elsewhere_than_on_a_terminal_is_a_line_each_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
