@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.cli import invoke
+from daemon.store.notification import Notification
 from daemon.store.queue import Queue
-from daemon.store.tables import Delivery, Draft
+from daemon.store.tables import Delivery, Draft, Mail
 from tests.e2e.house import House
 from tests.fixtures.mails import Desk, incoming
 from tests.fixtures.store import open_at
@@ -154,3 +157,33 @@ def test_check_tells_what_run_would_refuse(shell: Shell, old: str, new: str, wor
     assert old in config.read_text()
     config.write_text(config.read_text().replace(old, new))
     assert word in shell("check", code=1)
+
+
+def test_a_reply_that_is_about_to_leave_is_listed_with_its_time_and_taken_back(desk: Desk, shell: Shell) -> None:
+    draft = desk.draft(outcome="send")
+    leaves = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    desk.set(Delivery, desk.rows(Delivery)[0].id, next_try=leaves)
+    (line,) = json.loads(shell("drafts", "list", "--json"))
+    assert (line["state"], line["leaves_at"]) == ("approved", leaves.isoformat())
+    assert "leaves" in shell("drafts", "list").splitlines()[0]
+    assert f"triaged drafts recall {draft}" in shell("drafts", "show", draft)
+    assert "It is held" in shell("drafts", "recall", draft, "--reason", "a typo")
+    assert "recalled" in shell("drafts", "show", draft)
+    assert "a typo" in shell("drafts", "show", draft)
+    assert "is held" in shell("drafts", "recall", draft, code=1)
+
+
+def test_a_bounce_is_shown_with_the_draft_and_explained_with_the_mail(desk: Desk, shell: Shell) -> None:
+    draft = desk.draft(outcome="send")
+    answered = desk.rows(Draft)[0].message_id
+    desk.set(Delivery, desk.rows(Delivery)[0].id, state="done")
+    desk.set(Draft, draft, state="done")
+    desk.set(Mail, answered, state="done", outcome="sent")
+    told = Notification(answered=answered, revision=1, action="failed", status="5.1.1", diagnostic="550 no such user")
+    bounce = desk.take(replace(incoming(sender="mailer-daemon@mx.example.com", ignored="bounce"), told=told)).message
+    for words in (("drafts", "show", draft), ("messages", "show", bounce)):
+        assert "550 no such user" in " ".join(shell(*words).split())
+    assert "failed, status 5.1.1" in shell("messages", "explain", answered)
+    assert "failed, status 5.1.1" in shell("messages", "explain", bounce)
+    assert "--resend" in shell("drafts", "approve", draft, code=1)
+    assert "It left and came back" in shell("drafts", "show", draft)

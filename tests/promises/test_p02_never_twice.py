@@ -63,6 +63,21 @@ async def test_a_reply_that_is_found_in_sent_after_a_crash_has_left(floor: Floor
     assert len(floor.copies.holds) == 1
 
 
+async def test_a_relay_that_gives_mails_other_message_ids_makes_it_unfindable_which_proves_nothing(
+    floor: Floor,
+) -> None:
+    draft = floor.desk.draft(outcome="send")
+    floor.kill_at = "answered"
+    row = floor.desk.rows(Delivery, draft_id=draft)[0]
+    with pytest.raises(Killed):
+        await deliver(floor.parts(), row.id)
+    (left,) = floor.sink.received
+    await floor.copies.file("support", left.raw.replace(b"Message-ID: <triaged.", b"Message-ID: <relay."))
+    await deliver(floor.parts(), row.id)
+    assert floor.held_for(draft) == "delivery-uncertain"
+    assert len(floor.sink.received) == 1
+
+
 async def test_the_copy_is_what_was_sent_whatever_is_configured_meanwhile(floor: Floor) -> None:
     floor.copies.mine = True
     draft = floor.desk.draft(outcome="send")
