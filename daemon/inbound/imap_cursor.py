@@ -34,6 +34,8 @@ class Selected:
 
     uidvalidity: int
     uidnext: int
+    exists: int = 0
+    """Number of mails."""
     modseq: int | None = None
     """HIGHESTMODSEQ; None: the server keeps none."""
 

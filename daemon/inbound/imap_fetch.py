@@ -15,6 +15,7 @@ CHUNK = 500
 """UIDs named in one command: servers refuse long lines."""
 WINDOW = 20_000
 """UIDs searched at a time: imaplib takes answers of a million octets, and a search must not stop a server."""
+_WIDEST = 1_000_000
 FIRST_PART = 100_000
 """Octets that are fetched of a mail over the limit."""
 _TOGETHER = 50
@@ -54,22 +55,29 @@ def select(client: IMAPClient, folder: str) -> Selected:
     if b"UIDVALIDITY" not in answer:
         raise client.Error(f"The folder {folder} has no UIDVALIDITY (RFC 3501 section 2.3.1.1), so it can't be read")
     uidnext = answer.get(b"UIDNEXT")
+    exists = int(answer.get(b"EXISTS", 0))
     if uidnext is None:  # it may be missing (RFC 3501 section 6.3.1); `*` is the last mail
-        uidnext = max(client.search(["UID", "*"]), default=0) + 1
+        uidnext = max(client.search(["UID", "*"]), default=0) + 1 if exists else 1
     modseq = answer.get(b"HIGHESTMODSEQ")
     return Selected(
         uidvalidity=int(answer[b"UIDVALIDITY"]),
         uidnext=int(uidnext),
+        exists=exists,
         modseq=int(modseq) if modseq else None,
     )
 
 
-def uids(client: IMAPClient, after: int, uidnext: int, *criteria: Any) -> Iterator[list[int]]:
-    """UIDs above `after` in order, at most `CHUNK` at a time, those that came since the SELECT too."""
-    first = after + 1
+def uids(client: IMAPClient, after: int, selected: Selected, *criteria: Any) -> Iterator[list[int]]:
+    """UIDs above `after` in order, at most `CHUNK` at a time, those that came since the SELECT too.
+
+    By UIDs, since sequence numbers move when another client expunges; gaps, which may be huge, are leapt over.
+    """
+    first, window = after + 1, WINDOW
+    if selected.uidnext - first > WINDOW:
+        first = max(first, min(client.search(["1"]), default=1) if selected.exists else selected.uidnext)
     while True:
-        end = first + WINDOW - 1
-        closing = end >= uidnext - 1
+        end = first + window - 1
+        closing = end >= selected.uidnext - 1
         found = client.search(["UID", f"{first}:{'*' if closing else end}", *criteria])
         # `n:*` names the last mail even when it is below n (RFC 3501 section 6.4.8)
         known = sorted(uid for uid in found if uid >= first)
@@ -77,11 +85,12 @@ def uids(client: IMAPClient, after: int, uidnext: int, *criteria: Any) -> Iterat
         if closing:
             return
         first = end + 1
+        window = WINDOW if known or criteria else min(2 * window, _WIDEST)
 
 
-def first_since(client: IMAPClient, day: date, uidnext: int) -> int:
-    """The UID of the first mail that came on that day or later; `uidnext` when there is none."""
-    return next((chunk[0] for chunk in uids(client, 0, uidnext, "SINCE", day)), uidnext)
+def first_since(client: IMAPClient, day: date, selected: Selected) -> int:
+    """The UID of the first mail that came on that day or later; the next one to come when there is none."""
+    return next((chunk[0] for chunk in uids(client, 0, selected, "SINCE", day)), selected.uidnext)
 
 
 def listed(client: IMAPClient, numbers: Sequence[int], *, dates: bool = False) -> list[Listed]:

@@ -131,7 +131,7 @@ class Look:
                 self._read_again(known, step, selected)
                 return True
             taken = False
-            for numbers in fetch.uids(self._client, step.after, selected.uidnext):
+            for numbers in fetch.uids(self._client, step.after, selected):
                 taken |= self._take(fetch.listed(self._client, numbers), selected)
         except _Changed:
             return True
@@ -154,7 +154,7 @@ class Look:
         after = step.after
         if after is None:
             assert not isinstance(self._config.since, str)
-            after = fetch.first_since(self._client, self._config.since, selected.uidnext) - 1
+            after = fetch.first_since(self._client, self._config.since, selected) - 1
         self._store(self._cursors.begin(self._position(selected, after), step.since))
 
     def _read_again(self, known: FolderCursor | None, step: ReadAgain, selected: Selected) -> None:
@@ -164,7 +164,7 @@ class Look:
         after = self._memory.again[1] if self._memory.again and self._memory.again[0] == selected.uidvalidity else 0
         criteria = ("SINCE", (step.floor - _DAY).date()) if step.floor else ()
         left = 0
-        for numbers in fetch.uids(self._client, after, selected.uidnext, *criteria):
+        for numbers in fetch.uids(self._client, after, selected, *criteria):
             mails = fetch.listed(self._client, numbers, dates=step.floor is not None)
             ours = [mail for mail in mails if not old(step.floor, mail.received, mail.written)]
             left += len(mails) - len(ours)

@@ -64,16 +64,25 @@ class Folder:
     def select_folder(self, folder: str) -> dict[bytes, Any]:
         self.said.append(("select", folder))
         told = self.uidnext if self.told_uidnext is None else self.told_uidnext
-        answer = {b"UIDVALIDITY": self.uidvalidity, b"UIDNEXT": told, b"HIGHESTMODSEQ": self.modseq}
+        answer = {
+            b"UIDVALIDITY": self.uidvalidity,
+            b"UIDNEXT": told,
+            b"EXISTS": len(self.mails),
+            b"HIGHESTMODSEQ": self.modseq,
+        }
         return {key: value for key, value in answer.items() if value}
 
     def search(self, criteria: Sequence[Any]) -> list[int]:
         self.said.append(("search", list(criteria)))
+        if list(criteria) == ["1"]:
+            assert self.mails, "BAD: there is no first mail"
+            return [min(self.mails)]
         name, span, *more = criteria
         assert name == "UID", "a search without a range"
         last = max(self.mails, default=0)
         if span == "*":
-            return [last] if last else []
+            assert last, "BAD: there is no last mail"
+            return [last]
         low, high = (last if end == "*" else int(end) for end in span.split(":"))
         low, high = min(low, high), max(low, high)  # `n:*` names the last mail even when it is below n
         found = [uid for uid in self.mails if low <= uid <= high]
