@@ -19,7 +19,6 @@ MAX_FIELDS = 2_000
 _VALUE = 65_536
 
 _END = re.compile(rb"\r?\n\r?\n")
-_LINE_END = re.compile(rb"\r*\n")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
@@ -125,7 +124,7 @@ def _boundaries(raw: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _unfold(value: bytes) -> str:
-    value = _LINE_END.sub(b"", value[: 2 * _VALUE])[:_VALUE].rstrip(b"\r")
+    value = value[: 2 * _VALUE].replace(b"\r\n", b"").replace(b"\n", b"")[:_VALUE].rstrip(b"\r")
     return charset.decode(value, "")[0].strip()
 
 

@@ -163,7 +163,7 @@ def _screen(
     return Screened(
         message=message,
         automatic=automatic,
-        detail=detail,
+        detail=parse.one_line(detail),
         digest=digest(arrival.raw, parsed),
         party=message.sender.address if known else identity.sender.address,
         # who wrote into a form and can't be told apart from others shares no conversation with them
@@ -224,7 +224,7 @@ def _identify(
     doubt = _doubt(parsed, likeness)
     if verdict == "verified" and doubt:
         verdict, detail = "unverified", f"{detail}, but {doubt}"
-    identified = replace(sender, verdict=verdict, detail=detail)
+    identified = replace(sender, verdict=verdict, detail=parse.one_line(detail))  # it quotes the mail
     form = forms.of(config.forms, identified.address, verdict)
     return _Identity(sender=identified, notes=tuple(notes), wanted=() if doubt else wanted, form=form)
 

@@ -173,3 +173,10 @@ def test_whatever_comes_in_a_message_comes_out(raw: bytes) -> None:
 )
 def test_the_base_subject_is_what_a_conversation_shares(subject: str, base: str) -> None:
     assert base_subject(subject) == base
+
+
+def test_what_is_told_of_a_mail_reaches_a_terminal_in_one_plain_line() -> None:
+    found = screened(mail("Authentication-Results: mx.shop.example; dmarc=\x1b[2J\x07"))
+    assert "\x1b" not in found.message.sender.detail
+    assert "dmarc= [2j" in found.message.sender.detail
+    assert "\x1b" not in screened(mail("List-Id: <a\x1b[2J.example>")).detail
