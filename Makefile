@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # The tests start processes by the dozen: each would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check fix bench docs crash conformance test-real-model
+.PHONY: help demo test check fix bench docs crash fuzz conformance test-real-model
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r word line; do printf '  make %-16s %s\n' "$$word" "$$line"; done
@@ -48,6 +48,9 @@ crash: .venv/.dev ## kill -9 at random instants, twenty runs of sixty mails each
 conformance: .venv/.dev ## the retail tasks of τ²-bench through the tools, on both engines (TRIAGED_CONFORMANCE=DIR)
 	@.ci/debian postgresql '/usr/lib/postgresql/*/bin/initdb'
 	@$(BIN)/python -m tests.conformance
+
+fuzz: .venv/.dev ## broken mails for a minute, made and mutated (ARGS="--seconds 600 --seed 7")
+	@$(BIN)/python -m tests.fuzz.mail $(ARGS)
 
 test-real-model: .venv/.dev ## five mails through a local language model (1.1 GB, fetched once)
 	@$(BIN)/pytest -q -m real_model -o faulthandler_timeout=0 $(ARGS)
