@@ -311,6 +311,7 @@ def read(directory: Path) -> tuple[Config, Document]:
     config = located.validate(document, Config)
     config._directory = directory.absolute()  # noqa: SLF001 - a private attribute of our own model, set once here
     faults = [*_secret_faults(config, document), *_oauth_faults(config, document), *_form_faults(config, document)]
+    faults += _door_faults(config, document)
     if faults:
         raise Faults(faults)
     return config, document
@@ -344,6 +345,23 @@ def _form_faults(config: Config, document: Document) -> Iterator[Fault]:
                     f"`from`: {form.sender} is an address of ours, and mail from ourselves is never answered. Let the "
                     "form send from another address.",
                 )
+
+
+def _door_faults(config: Config, document: Document) -> Iterator[Fault]:
+    listens: dict[str, str] = {}
+    for name, mailbox in config.mailbox.items():
+        for key in ("done", "held_folder"):
+            if getattr(mailbox, key) and mailbox.kind != "imap":
+                told = (
+                    f'`{key}`: only an IMAP server has folders. Leave it out, or read the mailbox with kind = "imap".'
+                )
+                yield document.fault(("mailbox", name, key), told)
+        if mailbox.listen is None or mailbox.listen.endswith(":0"):
+            continue
+        if mailbox.listen in listens:
+            told = f"`listen`: the mailbox `{listens[mailbox.listen]}` listens there already. Write another address."
+            yield document.fault(("mailbox", name, "listen"), told)
+        listens[mailbox.listen] = name
 
 
 def _oauth_faults(config: Config, document: Document) -> Iterator[Fault]:

@@ -49,7 +49,7 @@ def _why(page: DraftView) -> Iterator[str]:
     route = page.route
     rule, line = route.get("rule") or "none", page.line
     category = f"category {line.category or 'none'}, {page.brain or 'no'} brain, priority {line.priority}"
-    yield f"  rule {rule} → handler {line.handler or 'none'}, {category}"
+    yield _wrapped("", f"rule {rule} → handler {line.handler or 'none'}, {category}")
     if page.line.state == "held":
         told = {check.get("reason"): str(check.get("detail", "")) for check in page.checks if not check.get("passed")}
         for reason in page.line.reasons:

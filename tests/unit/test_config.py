@@ -155,3 +155,34 @@ def test_a_secret_that_went_missing_later_is_told_when_it_is_read(directory: Pat
     (directory / "imap-password").unlink()
     with pytest.raises(Faults, match="can't be read"):
         config.secret(read, Path("imap-password"))
+
+
+_LMTP = """
+[mailbox.{name}]
+kind = "lmtp"
+address = "{name}@shop.example"
+listen = "{listen}"
+{more}
+"""
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:2424", "unix:/run/triaged/lmtp", "systemd"])
+def test_two_mailboxes_that_listen_at_one_place_are_a_fault(directory: Path, listen: str) -> None:
+    both = WHOLE + "".join(_LMTP.format(name=name, listen=listen, more="") for name in ("sales", "press"))
+    (told,) = _told(directory, both)[:1]
+    assert told.endswith("`listen`: the mailbox `sales` listens there already. Write another address.")
+
+
+@pytest.mark.parametrize("key", ["done", "held_folder"])
+def test_folders_of_a_mailbox_that_has_none_are_a_fault(directory: Path, key: str) -> None:
+    (told,) = _told(directory, WHOLE + _LMTP.format(name="sales", listen="127.0.0.1:2424", more=f'{key} = "Done"'))[:1]
+    assert told.startswith("triaged.toml:21: ")
+    assert f"`{key}`: only an IMAP server has folders" in told
+
+
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:2424", "[::1]:24", "unix:/run/triaged/lmtp", "systemd", "systemd:support"]
+)
+def test_a_listener_has_an_address_or_a_socket_of_systemd(directory: Path, listen: str) -> None:
+    read = _load(directory, WHOLE + _LMTP.format(name="sales", listen=listen, more=""))
+    assert read.mailbox["sales"].listen == listen

@@ -22,11 +22,12 @@ def _analyze(*arguments: str) -> str:
 
 
 @needs_systemd
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path) -> None:
     """The program is not installed here, so that another one stands in for it."""
     unit = tmp_path / "triaged.service"
     unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", SERVICE.read_text(), flags=re.MULTILINE))
-    assert _analyze("verify", "--man=no", str(unit)) == ""
+    shutil.copy(UNITS / "triaged.socket", tmp_path)
+    assert _analyze("verify", "--man=no", str(unit), str(tmp_path / "triaged.socket")) == ""
 
 
 @needs_systemd
