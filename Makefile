@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # The tests start processes by the dozen: each would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check fix bench docs crash fuzz conformance test-real-model
+.PHONY: help demo test check fix bench docs crash conformance fuzz test-real-model
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r word line; do printf '  make %-16s %s\n' "$$word" "$$line"; done
