@@ -15,6 +15,9 @@ from daemon.store.tables import Mail
 from tests.fixtures.mails import Desk, incoming
 
 
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def desk(store: Store) -> Iterator[Desk]:
     queue = Queue(store)
@@ -62,12 +65,14 @@ def test_each_state_is_found_until_it_is_shown_and_then_no_more(desk: Desk) -> N
         assert unfiled(desk) == []
 
 
+@on_sqlite
 def test_mail_that_lies_in_no_mailbox_of_ours_and_mail_of_another_mailbox_is_not_looked_for(desk: Desk) -> None:
     desk.take(incoming())
     desk.take(incoming(position=at(1), mailbox="sales"))
     assert unfiled(desk) == []
 
 
+@on_sqlite
 def test_batches_go_on_behind_the_last(desk: Desk) -> None:
     ids = sorted(desk.take(incoming(position=at(number))).message for number in range(1, 6))
     first = unfiled(desk, limit=3)
@@ -75,6 +80,7 @@ def test_batches_go_on_behind_the_last(desk: Desk) -> None:
     assert [mail.message for mail in unfiled(desk, after=first[-1].message, limit=3)] == ids[3:]
 
 
+@on_sqlite
 def test_a_move_is_kept_with_the_new_place(desk: Desk) -> None:
     message = desk.take(incoming(position=at(1))).message
     (mail,) = unfiled(desk)
@@ -112,16 +118,16 @@ def test_a_folder_that_a_rule_named_meanwhile_is_not_forgotten(desk: Desk) -> No
     assert unfiled(desk) == []
 
 
+@on_sqlite
 def test_message_ids_are_told_of_those_that_have_one(desk: Desk) -> None:
     message = desk.take(incoming(message_id="one@example.com")).message
     found = desk.store.read_now(lambda session: filing.message_ids(session, desk.store.vault, [message, "unknown"]))
     assert found == {message: "one@example.com"}
 
 
+@on_sqlite
 def test_only_what_is_wrong_is_looked_at(desk: Desk) -> None:
     """Else each look would cost as much as the mailbox has mails."""
-    if not desk.store.sqlite:
-        pytest.skip("SQLite tells its plan in words")
     from sqlalchemy import event
 
     seen: list[str] = []
@@ -137,6 +143,7 @@ def test_only_what_is_wrong_is_looked_at(desk: Desk) -> None:
     assert all("USING INDEX ix_messages_filed (mailbox=? AND filed=?" in step for step in steps[1:]), steps
 
 
+@on_sqlite
 def test_the_folder_that_a_rule_names_is_kept_in_the_transaction_that_ends_the_turn(desk: Desk) -> None:
     message = desk.take(incoming(position=at(1))).message
     settle(desk, Done(mail=unfiled(desk)[0]))
