@@ -67,6 +67,15 @@ class Connection:
             self._abilities[model] = abilities.read(document)
         return self._abilities[model]
 
+    async def ask(self, model: str) -> None:
+        """Ask the server for a model, which costs no token.
+
+        Raises:
+            BrainBusy: no answer.
+            BrainFailed: it does not know the model, or not this question, or refuses the key.
+        """
+        await self._get(model)
+
     async def create(self, body: Mapping[str, Any]) -> Any:
         """Send one request to the Messages API and return the JSON of the answer.
 

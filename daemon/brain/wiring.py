@@ -50,9 +50,7 @@ def wire(
         BrainFailed: there is no key for Anthropic's own server.
         tools.located.Faults: the key's file can't be read.
     """
-    connection = Connection(
-        api_key=_api_key(config, environ), base_url=config.brain.base_url, timeout=config.brain.timeout
-    )
+    connection = connect(config, environ)
     names = tuple(dict.fromkeys(filter(None, [config.brain.model, config.brain.fallback_model])))
     models = tuple(Anthropic(connection, model=name, max_tokens=config.brain.max_tokens, key=key) for name in names)
     breakers = {name: Breaker(clock=clock) for name in names}
@@ -60,6 +58,15 @@ def wire(
     guarded = [Limited(Guarded(model, breakers[model.model]), concurrency=config.brain.concurrency) for model in models]
     brain: Brain = guarded[0] if len(guarded) == 1 else WithFallback(guarded[0], guarded[1])
     return Wired(brain=brain, models=models, breakers=breakers)
+
+
+def connect(config: Config, environ: Mapping[str, str]) -> Connection:
+    """The connection to the model's server; nothing is asked yet.
+
+    Raises:
+        BrainFailed, tools.located.Faults: as `wire`.
+    """
+    return Connection(api_key=_api_key(config, environ), base_url=config.brain.base_url, timeout=config.brain.timeout)
 
 
 def _api_key(config: Config, environ: Mapping[str, str]) -> str:

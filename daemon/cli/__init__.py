@@ -37,6 +37,7 @@ COMMANDS = {
     "demo": Entry("demo", "Show the whole thing in one process, with nothing to configure."),
     "init": Entry("init", "Write a configuration."),
     "check": Entry("check", "Tell every fault of the configuration at once."),
+    "doctor": Entry("doctor", "Try everything live: mailboxes, mail server, store, model."),
     "run": Entry("run", "Run the daemon."),
     "login": Entry("login", "Log in to a mailbox with OAuth, once; the daemon keeps the login fresh."),
     "try": Entry("trial", "Show what would happen to a mail; nothing is stored or sent."),

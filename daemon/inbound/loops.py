@@ -52,7 +52,7 @@ class Case:
     @property
     def through_own_list(self) -> bool:
         """Every list that the mail came through is a group address of ours."""
-        lists = [_list_id(value) for value in self.all("list-id")]
+        lists = [list_id(value) for value in self.all("list-id")]
         return bool(lists) and all(name in self.own_lists for name in lists)
 
 
@@ -265,7 +265,8 @@ def untagged(address: str) -> str:
     return f"{local.partition('+')[0]}@{domain}" if domain else address
 
 
-def _list_id(value: str) -> str:
+def list_id(value: str) -> str:
+    """The identifier of a List-Id field, in lower case (RFC 2919 section 3)."""
     text = uncomment(value).strip().lower()
     return text.rpartition("<")[2].partition(">")[0].strip() if "<" in text else text
 
