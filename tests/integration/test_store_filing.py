@@ -14,7 +14,6 @@ from daemon.store.queue import Queue
 from daemon.store.tables import Mail
 from tests.fixtures.mails import Desk, incoming
 
-
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
