@@ -120,6 +120,8 @@ def _writes(writes: tuple[StagedWrite, ...], *, applied: bool) -> Iterator[str]:
         yield f"  {write.tool} on {write.database}{amount}{'' if write.reversible else ', can not be undone'}"
         for change in write.changes:
             yield from _change(change)
+        if not write.changes:
+            yield "    = nothing changes: the rows are so already"
     yield ""
 
 
