@@ -18,6 +18,8 @@ from handlers.contract import Reply, Turn, Usage
 from tests.fixtures.mails import Desk, incoming
 from tests.fixtures.office import Office
 
+alone = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""What does not depend on the store is shown on one."""
 Values = dict[str, float]
 
 
@@ -91,6 +93,7 @@ def test_every_fate_of_a_mail_is_counted_and_no_word_of_it_is_told(desk: Desk, e
     assert "example.com" not in read(exposition.port)
 
 
+@alone
 def test_counters_go_on_where_they_were_after_a_restart_and_never_count_twice(
     desk: Desk, exposition: Exposition
 ) -> None:
@@ -110,6 +113,7 @@ def test_counters_go_on_where_they_were_after_a_restart_and_never_count_twice(
     assert known["triaged_mails_received_total", "support"] == 12
 
 
+@alone
 def test_what_is_off_uncertain_or_away_is_told(desk: Desk, exposition: Exposition) -> None:
     vault, most = desk.store.vault, BreakerConfig(bounces=1)
     for _ in range(2):
@@ -129,6 +133,7 @@ def test_what_is_off_uncertain_or_away_is_told(desk: Desk, exposition: Expositio
     assert (found["mailbox_up:support"], found["mailbox_up:billing"]) == (1, 0)
 
 
+@alone
 def test_a_store_that_does_not_answer_is_told_and_the_rest_is_missing(
     desk: Desk, exposition: Exposition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +144,7 @@ def test_a_store_that_does_not_answer_is_told_and_the_rest_is_missing(
     assert scrape(exposition) == {"store_up": 0, "store_busy_total": 0}
 
 
+@alone
 def test_an_address_that_is_taken_is_told_with_what_to_do(desk: Desk, exposition: Exposition) -> None:
     with pytest.raises(
         Unreachable, match=r"Address already in use\. Stop the program .* or change `\[watch\] metrics`"
@@ -146,7 +152,7 @@ def test_an_address_that_is_taken_is_told_with_what_to_do(desk: Desk, exposition
         Exposition(Collector(desk.store, lambda: desk.now), "127.0.0.1", exposition.port)
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@alone
 async def test_a_daemon_that_works_is_read_and_stops(office: Office) -> None:
     office.house.change("triaged.toml", "[watch]", '[watch]\nmetrics = "127.0.0.1:0"')
     letters = [office.house.letter(kind) for kind in ("status", "question", "newsletter")]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import invoke
+from daemon.config import BreakerConfig
+from daemon.store import breaker
 from daemon.store.notification import Notification
 from daemon.store.queue import Queue
 from daemon.store.tables import Delivery, Draft, Mail
@@ -126,9 +128,23 @@ def test_each_pause_names_the_command_that_ends_it(desk: Desk, shell: Shell) -> 
     assert "Still paused: mailbox support. To take it up again: triaged resume --mailbox support" in said
     assert "Resumed mailbox support" in shell("resume", "--mailbox", "support")
     assert "Was not paused" in shell("resume")
-    assert "Was not open: the breaker." in shell("resume", "breaker")
     assert "not both" in shell("pause", "--mailbox", "support", "--handler", "desk", code=2)
     assert "Did you mean `support`" in shell("pause", "--mailbox", "suport", code=2)
+
+
+def test_the_breaker_is_closed_by_its_name_and_by_nothing_else(desk: Desk, shell: Shell) -> None:
+    assert "Was not open: the breaker." in shell("resume", "breaker")
+    most, vault = BreakerConfig(bounces=1), desk.store.vault
+    for _ in range(2):
+        desk.store.write_now(lambda session: breaker.bounced(session, vault, most, now=desk.now))
+    said = shell("status")
+    assert "OFF  breaker, by triaged" in said
+    assert "more than 1 of our mails came back within an hour" in said
+    assert "until `triaged resume breaker --config" in said
+    assert "Still open: the breaker. To take it up again: triaged resume breaker --config" in shell("resume")
+    assert "not both" in shell("resume", "breaker", "--mailbox", "support", code=2)
+    assert "Resumed the breaker. Replies that waited for it: 0." in shell("resume", "breaker")
+    assert "OFF" not in shell("status")
 
 
 def test_status_counts(desk: Desk, shell: Shell) -> None:

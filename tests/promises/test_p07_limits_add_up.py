@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from daemon.store import limits
 from daemon.store.codec import encode
 from daemon.store.limits import Charge
@@ -10,6 +12,8 @@ from tests.fixtures.floor import WRITE, Floor
 from tests.fixtures.mails import Desk, incoming
 from tests.fixtures.store import open_at
 
+alone = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""What does not depend on the store is shown on one."""
 REFUND = Charge(name="desk/refunds", scope="mac of ana", window=86400, amount=1999, most_amount=5000)
 CAP = Charge(name="replies-per-conversation", scope="mac of a conversation", window=86400, most_count=2)
 
@@ -24,6 +28,7 @@ def reply(floor: Floor, charge: Charge, *, sender: str, writes: bool = False) ->
     return draft
 
 
+@alone
 async def test_the_refund_that_is_one_too_many_waits_for_a_person_and_changes_nothing(floor: Floor) -> None:
     drafts = [reply(floor, REFUND, sender=f"ana{number}@example.com", writes=True) for number in range(3)]
     assert [await floor.run(draft) for draft in drafts] == ["done", "done", "refused"]
@@ -31,6 +36,7 @@ async def test_the_refund_that_is_one_too_many_waits_for_a_person_and_changes_no
     assert (floor.shop.applied, len(floor.sink.received)) == (2, 2)
 
 
+@alone
 async def test_a_cap_on_replies_holds_what_comes_too_fast(floor: Floor) -> None:
     drafts = [reply(floor, CAP, sender=f"ana{number}@example.com") for number in range(3)]
     assert [await floor.run(draft) for draft in drafts] == ["done", "done", "refused"]
@@ -61,6 +67,7 @@ def test_a_worker_that_spends_and_one_that_deletes_what_is_over_do_not_disturb_e
     assert desk.store.read_now(lambda session: limits.spent(session, REFUND, desk.now)) == (2, 3998)
 
 
+@alone
 def test_what_was_spent_is_known_after_a_restart(desk: Desk, store_url: str, tmp_path: Path) -> None:
     for _ in range(2):
         assert desk.store.write_now(lambda session: limits.reserve(session, [REFUND], desk.now)) is None

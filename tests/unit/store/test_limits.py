@@ -35,7 +35,7 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     window=st.sampled_from([1, 2, 23, 24, 25, 49, 600, 3600, 86400]),
     most=st.integers(1, 4),
@@ -63,7 +63,7 @@ def test_a_window_never_holds_more_than_its_cap_and_refuses_hardly_more_than_it_
     after=st.sampled_from([60, 3600, 86400]),
     elapsed=st.floats(0, 1, exclude_max=True),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_window_that_the_operator_changes_forgets_nothing_that_is_within_it(
     before: int, after: int, elapsed: float
 ) -> None:
