@@ -68,4 +68,5 @@ def _nobody(area: str, mails: Sequence[Seen], trust: Sequence[str], *, dkim: boo
         do = 'The server that you trust writes results, and not where they count. Gmail needs results = "below".'
         yield warn(area, told, do)
     else:
-        yield warn(area, told, 'No server writes Authentication-Results. Let yours do so, or write dkim = "local".')
+        do = 'Let your server do so, or write dkim = "local".'
+        yield warn(area, f"{told} No Authentication-Results say who wrote them; Microsoft 365's don't.", do)

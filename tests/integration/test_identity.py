@@ -30,7 +30,7 @@ kind = "read"
 description = "All orders."
 database = "shop"
 returns = ["order_id"]
-statement = "SELECT order_id FROM orders WHERE customer_id = CAST(:customer AS INTEGER) ORDER BY order_id"
+statement = "SELECT order_id FROM orders WHERE customer_id = :customer ORDER BY order_id"
 
 [[tool]]
 name = "move_house"
