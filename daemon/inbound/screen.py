@@ -135,9 +135,11 @@ def _screen(
     parsed = parse.read(arrival.raw, id=id, mailbox=config.mailbox, received_at=arrival.received_at)
     identity = _identify(arrival, parsed, config, keys)
     own, others = _normal(config.addresses), _normal(config.own_addresses)
-    message = parsed.message if identity.form is None else _visitor(parsed, identity, identity.form, own | others)
     if identity.form is None:
-        message = replace(message, sender=identity.sender)
+        message = replace(parsed.message, sender=identity.sender)
+    else:
+        senders = frozenset(form.sender for form in config.forms)
+        message = _visitor(parsed, identity, identity.form, own | others | senders)
     notes = [*message.notes, *(note.value for note in identity.notes)]
     if any(each != message.sender.address for each in message.reply_to):
         notes.append(Reason.REPLY_TO_ELSEWHERE)

@@ -145,7 +145,7 @@ FORGED = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     helo=WORDS, recipient=WORDS, forged=FORGED, below=st.booleans(), results=st.sampled_from(["dmarc=none", "spf=fail"])
 )
@@ -159,7 +159,7 @@ def test_no_word_of_the_sender_turns_unverified_into_verified(
     assert authenticate(fields, "ana@example.com", [SERVER], below=below)[0] != "verified"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(helo=WORDS, recipient=WORDS, forged=FORGED, below=st.booleans())
 def test_at_another_border_no_word_of_the_sender_verifies(
     helo: str, recipient: str, forged: list[str], *, below: bool

@@ -126,6 +126,7 @@ def test_a_verified_mail_of_somebody_else_is_no_form_s() -> None:
         (("Ana@Example.com", "Ana"), "what stands where the address should be is none"),
         (("Ana@Example.com", US), "the visitor's address is one of ours"),
         (("Ana@Example.com", "Sales+1@shop.example"), "the visitor's address is one of ours"),
+        (("Ana@Example.com", "no-reply@web.example"), "the visitor's address is one of ours"),
         (("Ana@Example.com", "no-reply@example.com"), "the visitor's address is a machine's"),
         (("Ana@Example.com", "mailer-daemon@example.com"), "the visitor's address is a machine's"),
         (("Ana@Example.com", "news-request@example.com"), "the visitor's address is a machine's"),
