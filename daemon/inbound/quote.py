@@ -5,20 +5,30 @@ import re
 MAX_SIGNATURE = 15
 """Lines below `-- ` up to which it is a signature (RFC 3676 section 4.3 gives no limit; four lines are customary)."""
 
-_ATTRIBUTION = (
-    ("on ", ("wrote:",)),
-    ("am ", ("schrieb:",)),
-    ("le ", ("a écrit :", "a écrit:", "a écrit\u00a0:", "a ecrit :")),
-    ("el ", ("escribió:", "escribio:")),
+_ATTRIBUTION = tuple(
+    re.compile(each)
+    for each in (
+        r"on .*\bwrote:$",
+        r"on .*> wrote: .*",  # Yahoo goes on in the same line
+        r"am .*\b(?:ge)?schr(?:ieb|ieben):$",
+        r"am .* schrieb .*:$",
+        r"[^<]{1,80}<[^<>]+> schrieb am .*:$",
+        r"le .*\ba [ée]crit ?:$",
+        r"el .*\bescribi[óo]:$",
+        r"\d{4}-\d\d-\d\d \d?\d:\d\d .*<[^<>]+@[^<>]+>:$",
+    )
 )
-"""How the line above a quotation begins and ends; German also puts the name behind the verb."""
-_GERMAN_VERB = " schrieb "
+"""The line above a quotation, in lower case and unwrapped; there is a date in it."""
+_BEGINNING = re.compile(r"(?:on|am|le|el|\d{4}-\d\d-\d\d) |[^<]{1,80}<[^<>]+> schrieb am ")
+_NOTES = re.compile(r"-----.{1,200} (?:wrote|schrieb|a écrit|escribió) ?: -----")
+"""How Lotus Notes announces an earlier mail."""
 
 _SEPARATORS = (
     "original message",
     "forwarded message",
     "ursprüngliche nachricht",
     "originalnachricht",
+    "original-nachricht",
     "weitergeleitete nachricht",
     "message d'origine",
     "message original",
@@ -35,14 +45,19 @@ _BARE_SEPARATORS = (
     "inicio del mensaje reenviado:",
 )
 _OUTLOOK_FROM = re.compile(r"\*?(?:from|von|de|desde)\s?:\*? ?\S", re.IGNORECASE)
-_OUTLOOK_SENT = re.compile(r"\*?(?:sent|date|gesendet|datum|envoyé|enviado|enviado el|fecha)\s?:\*? ?\S", re.IGNORECASE)
+_OUTLOOK_SENT = re.compile(
+    r"\*?(?:sent|date|gesendet|datum|envoyé|envoyé le|enviado|enviado el|fecha)\s?:\*? ?\S", re.IGNORECASE
+)
 _OUTLOOK_TO = re.compile(r"\*?(?:to|an|à|para|subject|betreff|objet|asunto)\s?:\*? ?\S", re.IGNORECASE)
 _DEVICES = re.compile(
-    r"(?:sent from my |sent from (?:outlook|mail|yahoo|proton)|get outlook for |von meinem .{1,40} gesendet|"
-    r"gesendet mit |gesendet von (?:mail|outlook|meinem)|diese nachricht wurde von meinem |"
-    r"envoyé de mon |envoyé depuis |enviado desde )",
+    r"sent from (?:my |outlook|mail|yahoo|proton|samsung)|sent (?:with|via|using) (?:proton|blackberry|outlook|tuta)|"
+    r"get (?:outlook|bluemail) for |von meinem .{1,60} gesendet|gesendet mit |diese nachricht wurde von meinem |"
+    r"gesendet von (?:mail|outlook|meinem|yahoo)|outlook für .{1,80} beziehen|holen sie sich outlook |"
+    r"envoyé (?:de mon|depuis|à partir de|avec) |(?:télécharger|obtenez) outlook |provenance : courrier |"
+    r"enviado (?:desde|con) |(?:obtener|descargar) outlook ",
     re.IGNORECASE,
 )
+_MAX_DEVICE = 200
 _MAX_LINE = 400
 
 
@@ -86,7 +101,7 @@ def _opening(lines: list[str], at: int) -> int:
     lowered = line.lower()
     if lowered.startswith(("-----", "_____", "=====")) and lowered.strip("-_= ").startswith(_SEPARATORS):
         return 1
-    if lowered.startswith(_BARE_SEPARATORS):
+    if lowered.startswith(_BARE_SEPARATORS) or _NOTES.fullmatch(lowered):
         return 1
     if lowered.strip("_") == "" and len(lowered) >= 10:  # noqa: PLR2004 - Outlook draws 32
         return 1 if _outlook(lines, _next_filled(lines, at + 1)) else 0
@@ -95,23 +110,24 @@ def _opening(lines: list[str], at: int) -> int:
 
 def _attribution(lines: list[str], at: int, first: str) -> int:
     """`On …, … wrote:`, which mail programs wrap over up to three lines."""
-    start = next((ends for begins, ends in _ATTRIBUTION if first.startswith(begins)), None)
-    if start is None:
+    if not _BEGINNING.match(first):
         return 0
-    joined = first
+    joined = ""
     for length in range(1, 4):
-        if joined.endswith(start) or (first.startswith("am ") and _GERMAN_VERB in joined and joined.endswith(":")):
-            return length if any(letter.isdigit() for letter in joined) else 0
-        more = lines[at + length].strip().lower() if at + length < len(lines) else ""
+        more = lines[at + length - 1].strip().lower() if at + length <= len(lines) else ""
         if not more or len(more) > _MAX_LINE:
             return 0
-        joined = f"{joined} {more}"
+        joined = " ".join(f"{joined} {more}".split())  # also the spaces that French puts before a colon
+        if any(each.fullmatch(joined) for each in _ATTRIBUTION):
+            return length if any(letter.isdigit() for letter in joined) else 0
     return 0
 
 
 def _outlook(lines: list[str], at: int) -> bool:
-    """Outlook's header block: From, then Sent, then To or Subject, within a few lines."""
+    """Outlook's header block: From, then Sent, then To or Subject, within a few lines; GMX has Sent above From."""
     block = [line.strip()[:_MAX_LINE] for line in lines[at : at + 6]]
+    if len(block) > 1 and _OUTLOOK_SENT.match(block[0]) and _OUTLOOK_FROM.match(block[1]):
+        block[:2] = block[1], block[0]
     if not block or not _OUTLOOK_FROM.match(block[0]):
         return False
     return any(_OUTLOOK_SENT.match(line) for line in block[1:4]) and any(_OUTLOOK_TO.match(line) for line in block[1:])
@@ -124,6 +140,6 @@ def _unsigned(lines: list[str]) -> str:
         if lines[at].rstrip() == "--":
             lines = lines[:at]
             break
-    while lines and (not lines[-1].strip() or (len(lines[-1]) < _MAX_LINE and _DEVICES.match(lines[-1].strip()))):
+    while lines and (not lines[-1].strip() or (len(lines[-1]) < _MAX_DEVICE and _DEVICES.match(lines[-1].strip()))):
         lines.pop()
     return "\n".join(lines).strip("\n")

@@ -125,8 +125,9 @@ def corpus() -> list[bytes]:
     """The mails that the tests keep, as octets."""
     kept = [path.read_bytes() for path in sorted(MAILS.rglob("*.eml"))]
     for path in sorted(MAILS.rglob("*.toml")):
-        for each in tomllib.loads(path.read_text(encoding="utf-8")).get("mail", ()):
-            head = f"From: a@example.com\r\nTo: {grammar.US}\r\nSubject: {each['subject']}\r\n"
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        for each in (*table.get("mail", ()), *table.get("below", ()), *table.get("inline", ())):
+            head = f"From: a@example.com\r\nTo: {grammar.US}\r\nSubject: {each.get('subject', 'Re: My order')}\r\n"
             kept.append((head + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + each["text"]).encode())
     return kept
 
