@@ -19,8 +19,10 @@ _SPACE = re.compile(r"[ \t\n\r\f\u00a0]+")
 _BRACE = re.compile(r"([{}])")
 _MAX_SHEET = 100_000
 _SELECTOR = re.compile(r"[a-z]*[.#]?[\w-]+")
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u034f\u2007"))
-"""Fillers of preheaders; they hide words from filters too."""
+_PICTURE = re.compile("\ufdd0([^\ufdd1]*)\ufdd1")
+"""A picture's description, between two characters that no text holds (Unicode 23.7, noncharacters)."""
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u034f\u2007\ufdd0\ufdd1"))
+"""Fillers of preheaders, which hide words from filters too; and the two that are ours."""
 
 _RAW = frozenset({"script", "style", "title", "textarea", "template", "xmp", "iframe", "noembed", "noframes"})
 _VOID = frozenset(
@@ -44,6 +46,8 @@ class Page:
     """What a reader of the HTML sees, and what one doesn't see."""
 
     text: str
+    words: str = ""
+    """The text without the descriptions of its pictures, which no plain version of a mail has."""
     hidden: str = ""
     """Words that a mail program would not show; empty when there are none."""
     cids: frozenset[str] = frozenset()
@@ -146,8 +150,10 @@ class _Reader:
         while self._stack:
             self._pop()
         self._flush()
-        unseen = _SPACE.sub(" ", " ".join(self._unseen)).strip()
-        return Page(text="\n".join(self._lines), hidden=unseen, cids=frozenset(self._cids))
+        unseen = _SPACE.sub(" ", " ".join(self._unseen).translate(_INVISIBLE)).strip()
+        text = "\n".join(self._lines)
+        words, shown = _PICTURE.sub(" ", text), _PICTURE.sub(r"[\1]", text)
+        return Page(text=shown, words=words, hidden=unseen, cids=frozenset(self._cids))
 
     def _text(self, value: str) -> None:
         if self._hidden:
@@ -244,8 +250,8 @@ class _Reader:
             source = attributes.get("src", "")
             if source.startswith("cid:"):
                 self._cids.add(source[4:].strip())
-            if alt := attributes.get("alt", "").strip():
-                self._text(f"[{alt}]")
+            if alt := attributes.get("alt", "").translate(_INVISIBLE).strip():
+                self._text(f"\ufdd0{alt}\ufdd1")
         elif name in {"br", "hr"} and not self._hidden:
             self._flush(gap=name == "hr" or not "".join(self._line).strip())
 

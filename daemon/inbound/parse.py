@@ -49,12 +49,22 @@ class Parsed:
     """All text of the mail in its order, with what `message` has apart as `text` and `quoted`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A piece of text in its forms; all but one may be empty."""
+
+    plain: str = ""
+    page: str = ""
+    """The HTML as text."""
+    words: str = ""
+    """The same without descriptions of pictures."""
+
+
 @dataclass(slots=True)
 class _Body:
     """What was found on the way through the parts."""
 
-    blocks: list[tuple[str, str]]
-    """(plain, HTML as text) of each piece of text; one of the two may be empty."""
+    blocks: list[_Block]
     attachments: list[tuple[Part, bytes]]
     notes: list[Reason]
     cids: set[str]
@@ -179,12 +189,12 @@ def _content(root: Part, subject: str) -> tuple[str, tuple[Attachment, ...], lis
     body = _Body(blocks=[], attachments=[], notes=[], cids=set())
     body.blocks = _blocks(root, body)
     chosen: list[str] = []
-    for plain, page in body.blocks:
-        differ = bool(plain.strip() and page) and differs(plain, page)
+    for block in body.blocks:
+        differ = bool(block.plain.strip() and block.page) and differs(block.plain, block.words)
         if differ:
             body.notes.append(Reason.TEXT_HTML_DIFFER)
         # The HTML is what the sender's mail program showed while they wrote; it counts when the two disagree.
-        chosen.append(page if differ or not plain.strip() else plain)
+        chosen.append(block.page if differ or not block.plain.strip() else block.plain)
     whole = "\n\n".join(chosen)[:TEXT_LIMIT]
     if _TAGS.search(_FLAG.sub("", whole + subject)):
         body.notes.append(Reason.UNICODE_TAGS)
@@ -201,8 +211,8 @@ def _clean(text: str) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def _blocks(part: Part, body: _Body) -> list[tuple[str, str]]:
-    """The texts of a part, as (plain, HTML) pairs; what is not text goes to `body`."""
+def _blocks(part: Part, body: _Body) -> list[_Block]:
+    """The texts of a part; what is not text goes to `body`."""
     kind = part.content_type
     if kind == "multipart/encrypted" or (kind in _ENCRYPTED and not part.children):
         body.notes.append(Reason.ENCRYPTED)
@@ -219,13 +229,17 @@ def _blocks(part: Part, body: _Body) -> list[tuple[str, str]]:
     return [_text(part, body)]
 
 
-def _alternative(below: Iterable[list[tuple[str, str]]]) -> tuple[str, str]:
+def _alternative(below: Iterable[list[_Block]]) -> _Block:
     """One block of what is the same text in several forms (RFC 2046 section 5.1.4)."""
     blocks = [block for blocks in below for block in blocks]
-    return "\n".join(plain for plain, _ in blocks if plain), "\n".join(page for _, page in blocks if page)
+    return _Block(
+        plain="\n".join(block.plain for block in blocks if block.plain),
+        page="\n".join(block.page for block in blocks if block.page),
+        words="\n".join(block.words for block in blocks if block.page),
+    )
 
 
-def _text(part: Part, body: _Body) -> tuple[str, str]:
+def _text(part: Part, body: _Body) -> _Block:
     octets = part.content()
     claimed = part.parameters.get("charset", "")
     if part.content_type == "text/html":
@@ -235,9 +249,10 @@ def _text(part: Part, body: _Body) -> tuple[str, str]:
         body.cids |= page.cids
         if _WORD.search(page.hidden):
             body.notes.append(Reason.HIDDEN_TEXT)
-        return "", page.text
+        return _Block(page=page.text, words=page.words)
     text = _decode(octets, claimed, body)
-    return _unflow(text, part.parameters) if part.parameters.get("format", "").lower() == "flowed" else text, ""
+    flowed = part.parameters.get("format", "").lower() == "flowed"
+    return _Block(plain=_unflow(text, part.parameters) if flowed else text)
 
 
 def _decode(octets: bytes, claimed: str, body: _Body) -> str:

@@ -7,11 +7,14 @@ a property (`tests/fuzz/properties.py`), and ends with 1 if there was one. A mai
 
 import argparse
 import hashlib
+import itertools
 import sys
 import time
 import tomllib
 import traceback
 from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from random import Random
 
@@ -126,10 +129,19 @@ def corpus() -> list[bytes]:
     kept = [path.read_bytes() for path in sorted(MAILS.rglob("*.eml"))]
     for path in sorted(MAILS.rglob("*.toml")):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        for each in (*table.get("mail", ()), *table.get("below", ()), *table.get("inline", ())):
-            head = f"From: a@example.com\r\nTo: {grammar.US}\r\nSubject: {each.get('subject', 'Re: My order')}\r\n"
-            kept.append((head + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + each["text"]).encode())
+        tables = (table.get(name, ()) for name in ("mail", "below", "inline", "form"))
+        kept += [_mail(each) for each in itertools.chain.from_iterable(tables)]
     return kept
+
+
+def _mail(each: dict[str, str]) -> bytes:
+    """A mail of a table of the tests."""
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "a@example.com", grammar.US, each.get("subject") or "Re: My order"
+    made.set_content(each["text"])
+    if "html" in each:
+        made.add_alternative(each["html"], subtype="html")
+    return made.as_bytes(policy=SMTP)
 
 
 def _mutated(chance: Random, raw: bytes, known: list[bytes]) -> bytes:

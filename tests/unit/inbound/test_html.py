@@ -109,6 +109,12 @@ def test_what_is_seen_is_not_taken_for_hidden(showing: str) -> None:
     assert "seen" in read(showing.format("seen")).text
 
 
+def test_what_describes_a_picture_is_shown_but_is_not_what_the_mail_says() -> None:
+    page = read("<p>Hello [you]</p><img alt='A\ufdd1 picture' src=x>\ufdd0Thanks\ufdd1")
+    assert page.text == "Hello [you]\n\n[A picture]Thanks"
+    assert page.words == "Hello [you]\n\n Thanks"
+
+
 def test_images_that_the_text_shows_are_told() -> None:
     assert read("<img src='cid:logo@x'><img src=https://x/y>").cids == {"logo@x"}
 

@@ -1,7 +1,9 @@
 """Every field of a Message, and every note about a mail that a person should look at."""
 
 import base64
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from handlers.contract import Attachment, Message, Sender
 from tests.unit.inbound.mail import NOW, mail
 
 PLAIN = "Where is my order 1042?"
+FORMS = tomllib.loads((Path(__file__).parents[2] / "mails" / "two_forms.toml").read_text(encoding="utf-8"))["form"]
 
 
 def parsed(raw: bytes) -> Message:
@@ -115,6 +118,12 @@ def test_two_forms_that_disagree_are_noted_and_the_shown_one_is_taken(other: str
 )
 def test_layout_is_no_difference(plain: str, page: str) -> None:
     assert not differs(plain, page)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form["program"])
+def test_the_two_forms_that_a_mail_program_writes_agree(form: dict[str, str]) -> None:
+    assert parsed(multipart("alternative", text(form["text"]), html(form["html"]))).notes == ()
+    assert Reason.TEXT_HTML_DIFFER in parsed(multipart("alternative", text(PLAIN), html(form["html"]))).notes
 
 
 def test_an_empty_plain_form_is_no_difference() -> None:
