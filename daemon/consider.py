@@ -194,7 +194,14 @@ async def _handle(
         conversation=question.conversation,
         now=now,
     )
-    toolbox = Toolbox(handler=handler, catalogue=mind.release.tools, bound=bound, sender=sender, run=_hop(mind.tools))
+    toolbox = Toolbox(
+        handler=handler,
+        catalogue=mind.release.tools,
+        bound=bound,
+        sender=sender,
+        run=_hop(mind.tools),
+        words=f"{message.subject}\n{message.text}",
+    )
     context = Context(
         brain=mind.brain,
         tools=toolbox,

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from handlers import finding, formats, untrusted
 from handlers.contract import Handler, Message, Row, Sender, ToolCall, ToolResult, ToolSpec
+from tools import provenance
 from tools.bound import Bound
 from tools.catalogue import Catalogue
 from tools.outcome import UNIFORM, Failed, Refused
@@ -35,7 +36,9 @@ class Hop(Protocol):
 class Toolbox:
     """`handlers.contract.Tools` over the declared tools. Lives as long as one run."""
 
-    def __init__(self, *, handler: Handler, catalogue: Catalogue, bound: Bound, sender: Sender, run: Hop) -> None:
+    def __init__(
+        self, *, handler: Handler, catalogue: Catalogue, bound: Bound, sender: Sender, run: Hop, words: str = ""
+    ) -> None:
         """Choose the tools (promise P5).
 
         Sender-scoped ones are absent, not failing, unless the sender is verified; those that use `:customer` unless it
@@ -47,6 +50,7 @@ class Toolbox:
             bound: what the daemon binds into statements.
             sender: who wrote.
             run: the hop into the executor.
+            words: subject and text of the mails, in which the arguments of writes are looked for.
         """
         verified = sender.verdict == "verified" and bound.sender is not None
         named = [catalogue[name] for name in handler.tools]
@@ -60,6 +64,9 @@ class Toolbox:
         self._bound = bound
         self._hop = run
         self._references = References()
+        self._words = words
+        self._found: list[Row] = []
+        """What the reads of this run returned."""
         self._staged: dict[bytes, StagedWrite] = {}
 
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -84,6 +91,7 @@ class Toolbox:
         """Take up what an earlier attempt of the run recorded."""
         for result in results:
             self._references.restore(result.rows)
+            self._found += result.rows
             if result.staged is not None:
                 self._staged[_key(result.staged.tool, result.staged.arguments)] = result.staged
 
@@ -117,6 +125,7 @@ class Toolbox:
         if not found.rows:
             raise Refused("No row for this sender.")
         rows = self._references.name(tool, found.rows)
+        self._found += rows
         lines = [_line(tool, row) for row in rows] + ["(there are more rows)"] * found.truncated
         return {"content": "\n".join(lines), "rows": rows}
 
@@ -126,9 +135,18 @@ class Toolbox:
         if key in self._staged:
             return {"content": _TWICE}
         earlier = tuple(self._staged.values())
-        staged = await self._hop(lambda: stage(tool, arguments, self._bound, self._catalogue, earlier=earlier))
+        known = self._evidence()
+        staged = await self._hop(
+            lambda: stage(tool, arguments, self._bound, self._catalogue, earlier=earlier, known=known)
+        )
         self._staged[key] = staged
         return {"content": _STAGED, "staged": staged}
+
+    def _evidence(self) -> provenance.Evidence:
+        """What the arguments of a write may come from; rows of a tool that is no more say nothing."""
+        found = [(self._tools[row.tool], row.values) for row in self._found if row.tool in self._tools]
+        bound = (self._bound.sender, self._bound.customer, self._bound.conversation)
+        return provenance.evidence(self._words, found, bound, self._bound.now.date())
 
 
 class References:

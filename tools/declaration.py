@@ -10,7 +10,7 @@ from tools import statement
 from tools.bound import NAMES
 from tools.located import Document, Fault, Key, unknown
 from tools.money import is_code
-from tools.parameter import MAX_LENGTH, Kind, Parameter
+from tools.parameter import MAX_LENGTH, Accepted, Kind, Parameter
 from tools.statement import Engine, Statement
 from tools.tool import Column, Guard, Step, Tool
 
@@ -60,6 +60,16 @@ class ParameterTable(Table):
     find: Regex | None = Field(
         default=None, description="A regular expression with one group: finds the value in a mail."
     )
+    words: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="enum: words by which a sender says a value; they count as the value."
+    )
+    origins: tuple[Accepted, ...] | None = Field(
+        default=None,
+        alias="from",
+        min_length=1,
+        description='write: where its value may come from without a person: `["sender", "rows"]`, one of them, or '
+        '`["any"]`. Default: both; `any` for enum and boolean.',
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -73,6 +83,10 @@ class ParameterTable(Table):
             raise ValueError("`pattern` belongs to a string")
         if self.find is not None and re.compile(self.find).groups != 1:
             raise ValueError("`find` needs exactly one group: the part in parentheses is the value")
+        if self.words and not set(self.words) <= set(self.values):
+            raise ValueError("`words` has a value that is not among `values`")
+        if self.items is not None and self.items.origins is not None:
+            raise ValueError("`from` belongs to the list, not to its items")
         return self
 
     def parameter(self) -> Parameter:
@@ -232,6 +246,8 @@ class ToolTable(Table):
         for name, column in self.columns.items():
             if column.currency_column and column.currency_column not in self.returns:
                 yield ("columns", name), unknown(column.currency_column, self.returns, "column of `returns`")
+        for name in (name for name, table in self.params.items() if table.origins and self.kind == "read"):
+            yield ("params", name, "from"), "`from` belongs to a parameter of a write. Leave it out."
         yield from self._amount()
 
     def _amount(self) -> Iterable[tuple[Key, str]]:

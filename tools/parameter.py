@@ -4,13 +4,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
 from tools.outcome import Refused
 
 Kind = Literal["string", "integer", "number", "boolean", "date", "enum", "list"]
+Accepted = Literal["sender", "rows", "any"]
 
 MAX_LENGTH = 200
 """Characters of a string whose declaration says nothing."""
@@ -43,6 +44,21 @@ class Parameter:
     """list: what each item is."""
     find: str | None = None
     """A regular expression with one group that finds the value in free text."""
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """enum: value to words by which a sender says it."""
+    origins: tuple[Accepted, ...] | None = None
+    """write: where its value may come from; None: by its type."""
+
+    def accepts(self) -> frozenset[Accepted]:
+        """Where a write's value may come from without a person.
+
+        Which of a few declared values a mail means is for the model to understand, as its category is: it can't invent
+        one. Anything else has to stand somewhere.
+        """
+        if self.origins is not None:
+            return frozenset(self.origins)
+        kind = self.items.type if self.items else self.type
+        return frozenset({"any"} if kind in {"enum", "boolean"} else {"sender", "rows"})
 
     def schema(self) -> dict[str, Any]:
         """Strict JSON Schema: only keywords that model servers enforce; the other bounds stand in the description."""

@@ -5,12 +5,13 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from tools import perform
+from tools import perform, provenance
 from tools.bound import Bound
 from tools.catalogue import Catalogue
 from tools.confine import Deadline
 from tools.outcome import Refused
 from tools.parameter import bindable
+from tools.provenance import Evidence
 from tools.read import arguments_for
 from tools.staged import StagedWrite
 from tools.tool import Tool
@@ -23,6 +24,7 @@ def stage(
     catalogue: Catalogue,
     *,
     earlier: Sequence[StagedWrite] = (),
+    known: Evidence | None = None,
 ) -> StagedWrite:
     """Run guards and steps in a transaction of their own and roll it back.
 
@@ -32,6 +34,7 @@ def stage(
         bound: what the daemon binds.
         catalogue: where the tool is from.
         earlier: writes that the same draft staged before, in order; this one sees what they will have changed.
+        known: what the arguments may come from; None: nothing, so that each is the model's own.
 
     Raises:
         Refused: wrong arguments, a guard, a constraint, no row changed, another database than `earlier`.
@@ -50,10 +53,11 @@ def stage(
         for before, write in zip(tools, earlier, strict=True):
             perform.perform(transaction, before, bindable(write.arguments) | dict(write.bound))
         done = perform.perform(transaction, tool, values)
+    checked = tool.validate(arguments)
     return StagedWrite(
         tool=tool.name,
         database=tool.database,
-        arguments=tool.validate(arguments),
+        arguments=checked,
         bound=bound.parameters(),
         changes=done.changes,
         preimage=perform.preimage(done.changes),
@@ -63,4 +67,5 @@ def stage(
         reversible=tool.reversible,
         declaration=tool.digest(),
         protected=perform.protected(tool, done.changes),
+        traces=provenance.trace(tool, checked, known or Evidence()),
     )

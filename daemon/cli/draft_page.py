@@ -9,7 +9,7 @@ from daemon.cli.output import age, say
 from daemon.review.view import DraftView
 from handlers.contract import Message, Sender, ToolResult
 from tools import money
-from tools.staged import Change, StagedWrite
+from tools.staged import ORIGINS, Change, StagedWrite
 
 WIDTH = 80
 _OUT = {"delivery-uncertain": "It may have left already.", "bounced": "It left and came back."}
@@ -118,11 +118,22 @@ def _writes(writes: tuple[StagedWrite, ...], *, applied: bool) -> Iterator[str]:
     for write in writes:
         amount = f", {money.shown(write.amount, write.currency or '')}" if write.amount is not None else ""
         yield f"  {write.tool} on {write.database}{amount}{'' if write.reversible else ', can not be undone'}"
+        yield from _arguments(write)
         for change in write.changes:
             yield from _change(change)
         if not write.changes:
             yield "    = nothing changes: the rows are so already"
     yield ""
+
+
+def _arguments(write: StagedWrite) -> Iterator[str]:
+    """Each argument and where it comes from; what holds the reply is marked."""
+    traces = {trace.parameter: trace for trace in write.traces}
+    for name, value in write.arguments.items():
+        if value is not None:
+            trace = traces.get(name)
+            where = ORIGINS[trace.origin] if trace else "not traced"
+            yield _wrapped(f"  {'·' if trace and trace.accepted else '✗'} {name}", f"{value} ({where})")
 
 
 def _change(change: Change) -> Iterator[str]:

@@ -15,6 +15,7 @@ from daemon.gate.verdict import Reason
 from daemon.store.limits import CAPS, Charge, exceeds
 from handlers.propose import UNKNOWN_CUSTOMER
 from tools import money
+from tools.staged import ORIGINS
 
 Found = Iterator[tuple[Reason, str]]
 """Reason and detail for the operator."""
@@ -24,6 +25,7 @@ SAMPLED = 0.2
 """Share of the mails of a `sampled` category that a person sees."""
 _LEVELS = ("off", "sampled", "on")
 _SHOWN = 5
+_VALUE = 80
 _STRANGERS = {
     "unknown": "The address is verified and belongs to no customer.",
     "ambiguous": "The address belongs to several customers. Make it unique in the database.",
@@ -220,6 +222,18 @@ def writes(case: Case) -> Found:
             yield Reason.IRREVERSIBLE, f"`{write.tool}` can't be undone, and no [[limit]] names it."
 
 
+def arguments(case: Case) -> Found:
+    """Each argument of a write comes from where its declaration accepts it."""
+    for write in case.proposal.writes:
+        traces = {trace.parameter: trace for trace in write.traces}
+        for name, value in write.arguments.items():
+            traced = traces.get(name)
+            if value is None or (traced is not None and traced.accepted):
+                continue
+            where = ORIGINS[traced.origin if traced else "invented"]
+            yield Reason.UNTRACED_ARGUMENT, f"`{write.tool}`: {name} = {str(value)[:_VALUE]!r} is from {where}."
+
+
 def reply(case: Case) -> Found:
     """There is something to send."""
     told = case.proposal.faults or case.proposal.escalation or case.proposal.missing
@@ -283,6 +297,7 @@ PROPOSAL: tuple[tuple[str, Callable[[Case], Found]], ...] = (
     ("model", model),
     ("tools", tools),
     ("writes", writes),
+    ("arguments", arguments),
     ("reply", reply),
     ("repetition", repetition),
     ("grounding", grounding),

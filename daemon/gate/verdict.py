@@ -74,6 +74,7 @@ class Reason(StrEnum):
     IRREVERSIBLE = "irreversible-write"
     WRITE_REFUSED = "write-refused"
     WRITE_MISMATCH = "write-mismatch"
+    UNTRACED_ARGUMENT = "untraced-argument"
     PAUSED = "paused"
     BREAKER = "breaker-open"
     EMPTY_REPLY = "empty-reply"

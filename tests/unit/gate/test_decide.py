@@ -26,7 +26,7 @@ from handlers.contract import (
     ToolCall,
     ToolResult,
 )
-from tools.staged import StagedWrite
+from tools.staged import StagedWrite, Trace
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 MAIL = Message(
@@ -75,6 +75,7 @@ WRITE = StagedWrite(
     preimage="",
     amount=1999,
     currency="EUR",
+    traces=(Trace(parameter="order_id", origin="sender", accepted=True),),
 )
 REFUND = replace(PROPOSAL, category="refund", results=(ok("find_order"), ok("request_refund")), writes=(WRITE,))
 CASE = Case(
@@ -112,6 +113,30 @@ def test_a_case_in_which_every_check_passes_is_sent_and_lists_them_all() -> None
     assert verdict.reasons == ()
     assert verdict.outcome == "send"
     assert [check.name for check in verdict.checks] == [name for name, _ in checks.MAIL + checks.PROPOSAL]
+
+
+@pytest.mark.parametrize(
+    ("traces", "told"),
+    [
+        ((), "the model alone"),
+        ((Trace(parameter="order_id", origin="invented", accepted=False),), "the model alone"),
+        ((Trace(parameter="order_id", origin="untrusted", accepted=False),), "others may have written"),
+        ((Trace(parameter="order_id", origin="sender", accepted=False),), "the sender's words"),
+        ((Trace(parameter="another", origin="sender", accepted=True),), "the model alone"),
+    ],
+)
+def test_an_argument_from_where_it_is_not_accepted_waits_for_a_person(traces: tuple[Trace, ...], told: str) -> None:
+    verdict = decide(replace(CASE, proposal=replace(REFUND, writes=(replace(WRITE, traces=traces),))))
+    assert verdict.reasons == (Reason.UNTRACED_ARGUMENT,)
+    (check,) = [check for check in verdict.checks if not check.passed]
+    assert "request_refund" in check.detail
+    assert "order_id = '4711'" in check.detail
+    assert told in check.detail
+
+
+def test_an_argument_that_was_left_out_needs_no_trace() -> None:
+    write = replace(WRITE, arguments={**WRITE.arguments, "reason": None})
+    assert decide(replace(CASE, proposal=replace(REFUND, writes=(write,)))).outcome == "send"
 
 
 def test_a_write_within_its_limit_is_sent() -> None:

@@ -136,3 +136,21 @@ async def test_a_handler_without_tools_has_none(tools: Catalogue) -> None:
     box = desk.toolbox(tools, Handler(name="empty"))
     assert box.specs() == ()
     assert await box.prefetch(desk.message()) == ()
+
+
+async def test_the_arguments_of_a_write_are_traced_to_the_senders_words_or_a_row_also_after_a_restart(
+    tools: Catalogue,
+) -> None:
+    async def origin(box: Any) -> str:
+        result = await box.call(call("request_refund", order_id="1001"))
+        (trace,) = result.staged.traces
+        return str(trace.origin)
+
+    assert await origin(desk.toolbox(tools, desk.handler())) == "invented"
+    assert await origin(desk.toolbox(tools, desk.handler(), words="My order 1001!")) == "sender"
+    box = desk.toolbox(tools, desk.handler())
+    seen = await box.call(call("find_order", order_id="1001"))
+    assert await origin(box) == "rows"
+    again = desk.toolbox(tools, desk.handler())
+    again.restore([seen])
+    assert await origin(again) == "rows"

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "tools.md"
 def rows(model: type[Table]) -> list[str]:
     """The rows of the table in the docs."""
     return [
-        f"| `{name}` | {_default(field.get_default(call_default_factory=True))} | {field.description} |"
+        f"| `{field.alias or name}` | {_default(field.get_default(call_default_factory=True))} | {field.description} |"
         for name, field in model.model_fields.items()
     ]
 
