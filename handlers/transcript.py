@@ -48,8 +48,8 @@ def render(request: Request, boundary: str) -> Rendered:
             (`handlers.untrusted.code`).
     """
     messages = [{"role": "user", "content": [_text(_opening(request, boundary))]}]
-    shown = [turn.results for turn in request.turns[1:]] + [request.results]
-    for turn, results in zip(request.turns, shown, strict=False):
+    answers = [turn.results for turn in request.turns[1:]] + [request.results]
+    for turn, results in zip(request.turns, answers, strict=False):
         messages.append({"role": "assistant", "content": _said(turn)})
         messages.append({"role": "user", "content": _answered(results, boundary)})
     tools = [tool(spec) for spec in offered(request)]
@@ -144,10 +144,14 @@ def _answered(results: tuple[ToolResult, ...], boundary: str) -> list[dict[str, 
     return [_result(result, boundary) for result in results] or [_text(CORRECTION)]
 
 
-def _result(result: ToolResult, boundary: str) -> dict[str, Any]:
+def shown(result: ToolResult, boundary: str) -> str:
+    """The text that a model sees of a result of its call."""
     content = untrusted.clean(result.content, limit=_RESULT)
-    if result.rows:
-        content = untrusted.fence(content, boundary=boundary, name="rows")
+    return untrusted.fence(content, boundary=boundary, name="rows") if result.rows else content
+
+
+def _result(result: ToolResult, boundary: str) -> dict[str, Any]:
+    content = shown(result, boundary)
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": result.call.id, "content": content}
     if result.outcome != "ok":
         block["is_error"] = True

@@ -119,11 +119,16 @@ def _writes(writes: tuple[StagedWrite, ...], *, applied: bool) -> Iterator[str]:
         amount = f", {money.shown(write.amount, write.currency or '')}" if write.amount is not None else ""
         yield f"  {write.tool} on {write.database}{amount}{'' if write.reversible else ', can not be undone'}"
         yield from _arguments(write)
-        for change in write.changes:
-            yield from _change(change)
-        if not write.changes:
-            yield "    = nothing changes: the rows are so already"
+        yield from changes(write)
     yield ""
+
+
+def changes(write: StagedWrite) -> Iterator[str]:
+    """What a write does to each row, line by line."""
+    for change in write.changes:
+        yield from _change(change)
+    if not write.changes:
+        yield "    = nothing changes: the rows are so already"
 
 
 def _arguments(write: StagedWrite) -> Iterator[str]:

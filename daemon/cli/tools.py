@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon import release as releases
+from daemon.cli import tool_call
 from daemon.cli.output import ConfigOption, JsonOption, emit, resolve_config, say
 from daemon.errors import NotFound
 from daemon.release import Release
@@ -50,6 +51,9 @@ def show(name: Annotated[str, typer.Argument()], config: ConfigOption = None, as
     emit(shown, as_json=False)
     for statement in statements:
         say(f"\n{statement}")
+
+
+app.command("call")(tool_call.command)
 
 
 def _row(tool: Tool, release: Release) -> dict[str, Any]:
