@@ -30,6 +30,7 @@ from daemon.inbound.maildir import Watcher
 from daemon.inbound.resolver import KeyResolver
 from daemon.inbound.screen import Screened
 from daemon.inbound.screening import Screening
+from daemon.inbound.sent import SentFolder
 from daemon.oauth import configured as oauth
 from daemon.oauth.grant import Grant
 from daemon.oauth.watch import watch
@@ -39,7 +40,6 @@ from daemon.outbound.filing import Filing, ImapShelf, MaildirShelf, Shelf
 from daemon.outbound.idle import Idle
 from daemon.outbound.imap_filing import Folders
 from daemon.outbound.parts import Outbound
-from daemon.outbound.sent import SentFolder
 from daemon.outbound.smtp import Submission
 from daemon.pipeline import Parts, receive, register
 from daemon.release import Release

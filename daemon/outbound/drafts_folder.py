@@ -2,7 +2,7 @@
 
 A reconciler: the store says what should lie there, and what lies there is remembered once it does. A draft that a
 person deletes from the folder stays deleted, and stays held. One that they send is noticed in Sent
-(`daemon.outbound.sent`).
+(`daemon.inbound.sent`).
 """
 
 import asyncio

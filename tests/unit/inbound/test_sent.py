@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
-from daemon.outbound import sent
-from daemon.outbound.sent import Batch, read
+from daemon.inbound import sent
+from daemon.inbound.sent import Batch, read
 from daemon.store.position import FolderCursor
 
 
