@@ -14,10 +14,8 @@ from daemon.store import switches
 from daemon.store.ingest import Incoming
 from daemon.store.notification import Action, Notification
 from daemon.store.tables import Delivery, Draft, Mail
-from tests.fixtures.floor import WRITE, Floor
+from tests.fixtures.floor import ONE_ENGINE, WRITE, Floor
 from tests.fixtures.mails import incoming
-
-pytestmark = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
 def told(floor: Floor, draft: str, action: Action = "failed", *, revision: int = 1) -> Incoming:
@@ -36,6 +34,7 @@ async def sent(floor: Floor, **how: object) -> str:
     return draft
 
 
+@ONE_ENGINE
 async def test_a_failure_gives_the_draft_to_people_at_the_top_of_the_queue(floor: Floor) -> None:
     draft = await sent(floor)
     floor.desk.draft(sender="bo@example.com")
@@ -50,6 +49,7 @@ async def test_a_failure_gives_the_draft_to_people_at_the_top_of_the_queue(floor
     assert lines[0].id == draft
 
 
+@ONE_ENGINE
 async def test_what_the_server_said_is_shown_with_the_draft_and_belongs_to_its_person(floor: Floor) -> None:
     draft = await sent(floor)
     stored = floor.desk.take(told(floor, draft))
@@ -57,10 +57,11 @@ async def test_what_the_server_said_is_shown_with_the_draft_and_belongs_to_its_p
     (shown,) = page.told
     assert (shown.message, shown.action) == (stored.message, "failed")
     assert shown.detail.endswith("failed 5.1.1 550 no ana@example.com")
-    assert any("550 no ana@example.com" in line for line in draft_page.lines(page))
+    assert "550 no ana@example.com" in " ".join(" ".join(draft_page.lines(page)).split())
     assert floor.desk.mail(stored.message).person_id == floor.desk.rows(Draft, id=draft)[0].person_id
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("action", ["delayed", "relayed", "delivered", "expanded", "unknown"])
 async def test_what_is_no_failure_is_linked_and_changes_nothing(floor: Floor, action: Action) -> None:
     draft = await sent(floor)
@@ -69,6 +70,7 @@ async def test_what_is_no_failure_is_linked_and_changes_nothing(floor: Floor, ac
     assert floor.desk.mail(stored.message).about_draft_id == draft
 
 
+@ONE_ENGINE
 async def test_it_is_sent_again_on_purpose_only(floor: Floor) -> None:
     draft = await sent(floor)
     floor.desk.take(told(floor, draft))
@@ -84,6 +86,7 @@ async def test_it_is_sent_again_on_purpose_only(floor: Floor) -> None:
     assert floor.held_for(draft) == "bounced", "the second one came back too"
 
 
+@ONE_ENGINE
 async def test_it_can_be_closed_also_when_its_write_stands(floor: Floor) -> None:
     draft = await sent(floor, writes=(WRITE,))
     floor.desk.take(told(floor, draft))
@@ -96,6 +99,7 @@ async def test_it_can_be_closed_also_when_its_write_stands(floor: Floor) -> None
     assert desk.rows(Draft, id=draft)[0].state == "rejected"
 
 
+@ONE_ENGINE
 async def test_of_several_notifications_about_one_sending_the_first_counts(floor: Floor) -> None:
     draft = await sent(floor)
     floor.desk.most = BreakerConfig(bounces=1)
@@ -112,6 +116,7 @@ async def test_of_several_notifications_about_one_sending_the_first_counts(floor
     assert off is None, "one mail came back, however often that is told"
 
 
+@ONE_ENGINE
 async def test_a_notification_that_is_quicker_than_the_answer_to_the_final_dot_is_not_lost(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     row = floor.desk.rows(Delivery, draft_id=draft)[0]
@@ -126,6 +131,7 @@ async def test_a_notification_that_is_quicker_than_the_answer_to_the_final_dot_i
     assert floor.held_for(draft) == "bounced"
 
 
+@ONE_ENGINE
 async def test_it_tells_that_an_uncertain_reply_had_left(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.sink.decide = lambda asked: "drop" if asked == "stored" else None
@@ -134,6 +140,7 @@ async def test_it_tells_that_an_uncertain_reply_had_left(floor: Floor) -> None:
     assert floor.held_for(draft) == "bounced"
 
 
+@ONE_ENGINE
 async def test_what_never_left_can_not_come_back(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     stored = floor.desk.take(told(floor, draft))

@@ -9,7 +9,7 @@ from daemon.outbound.deliver import deliver
 from daemon.store.codec import encode
 from daemon.store.limits import Charge
 from daemon.store.tables import Delivery, Draft
-from tests.fixtures.floor import WRITE, Floor, Killed
+from tests.fixtures.floor import ONE_ENGINE, WRITE, Floor, Killed
 from tests.fixtures.mails import incoming
 from tools.errors import Transient
 
@@ -49,6 +49,7 @@ async def test_killed_at_any_boundary_there_is_one_outcome_at_most_one_mail_and_
         assert floor.held_for(draft) == "delivery-uncertain"
 
 
+@ONE_ENGINE
 async def test_a_reply_that_is_found_in_sent_after_a_crash_has_left(floor: Floor) -> None:
     floor.copies.mine = True
     draft = floor.desk.draft(outcome="send")
@@ -63,6 +64,7 @@ async def test_a_reply_that_is_found_in_sent_after_a_crash_has_left(floor: Floor
     assert len(floor.copies.holds) == 1
 
 
+@ONE_ENGINE
 async def test_a_relay_that_gives_mails_other_message_ids_makes_it_unfindable_which_proves_nothing(
     floor: Floor,
 ) -> None:
@@ -78,6 +80,7 @@ async def test_a_relay_that_gives_mails_other_message_ids_makes_it_unfindable_wh
     assert len(floor.sink.received) == 1
 
 
+@ONE_ENGINE
 async def test_the_copy_is_what_was_sent_whatever_is_configured_meanwhile(floor: Floor) -> None:
     floor.copies.mine = True
     draft = floor.desk.draft(outcome="send")
@@ -90,6 +93,7 @@ async def test_the_copy_is_what_was_sent_whatever_is_configured_meanwhile(floor:
     assert floor.copies.raws == [floor.sink.received[0].raw]
 
 
+@ONE_ENGINE
 async def test_what_is_sent_again_is_what_was_sent(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.sink.decide = lambda asked: "drop" if asked == "stored" else None
@@ -102,6 +106,7 @@ async def test_what_is_sent_again_is_what_was_sent(floor: Floor) -> None:
     assert floor.sink.received[0].raw == floor.sink.received[1].raw
 
 
+@ONE_ENGINE
 async def test_a_reply_is_found_in_sent_under_the_message_id_that_it_left_with(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.kill_at = "answered"
@@ -115,6 +120,7 @@ async def test_a_reply_is_found_in_sent_under_the_message_id_that_it_left_with(f
     assert floor.desk.rows(Delivery, id=row.id)[0].state == "done"
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     ("phase", "answer", "state", "reason"),
     [
@@ -146,6 +152,7 @@ async def test_a_server_that_says_not_now_is_asked_again_and_gets_the_mail_once(
     assert len(floor.sink.received) == 1
 
 
+@ONE_ENGINE
 async def test_a_server_that_is_away_for_too_long_leaves_the_reply_to_a_person(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.sink.decide = lambda _: "421 4.3.2 Closing"
@@ -155,6 +162,7 @@ async def test_a_server_that_is_away_for_too_long_leaves_the_reply_to_a_person(f
     assert floor.held_for(draft) in {"server-unavailable", "old-mail"}
 
 
+@ONE_ENGINE
 async def test_a_worker_that_wakes_up_late_is_fenced(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     row = floor.desk.rows(Delivery, draft_id=draft)[0]
@@ -206,6 +214,7 @@ async def test_two_deliveries_for_one_mail_can_not_both_be_on_their_way(floor: F
     assert floor.sink.received == []
 
 
+@ONE_ENGINE
 async def test_a_sent_folder_that_can_not_be_read_leaves_it_uncertain(floor: Floor) -> None:
     async def away(mailbox: str, message_id: str) -> bool:
         raise Transient("The mailbox can't be reached.")
@@ -216,6 +225,7 @@ async def test_a_sent_folder_that_can_not_be_read_leaves_it_uncertain(floor: Flo
     assert await floor.run(draft) == "uncertain"
 
 
+@ONE_ENGINE
 async def test_a_fault_of_ours_holds_the_reply_instead_of_forgetting_it(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.config = floor.config.model_copy(update={"mailbox": {}})

@@ -8,10 +8,11 @@ from daemon.outbound.deliver import deliver
 from daemon.review import decide, paused
 from daemon.store import switches
 from daemon.store.tables import Delivery, Draft
-from tests.fixtures.floor import WRITE, Floor
+from tests.fixtures.floor import ONE_ENGINE, WRITE, Floor
 from tests.fixtures.mails import incoming
 
 
+@ONE_ENGINE
 async def test_a_refused_write_holds_and_no_mail_says_that_it_happened(floor: Floor) -> None:
     floor.shop.refusal = "orders.status was open, is shipped"
     draft = floor.desk.draft(outcome="send", writes=(WRITE,))
@@ -29,6 +30,7 @@ async def test_a_business_database_that_is_away_is_asked_again(floor: Floor) -> 
     assert floor.shop.applied == 1
 
 
+@ONE_ENGINE
 async def test_after_the_write_a_refused_mail_goes_to_the_top_of_the_queue_and_can_be_sent_without_writing_again(
     floor: Floor,
 ) -> None:
@@ -47,6 +49,7 @@ async def test_after_the_write_a_refused_mail_goes_to_the_top_of_the_queue_and_c
     assert (floor.shop.applied, len(floor.sink.received)) == (1, 1)
 
 
+@ONE_ENGINE
 async def test_a_reply_whose_write_stands_is_never_superseded_by_the_next_mail(floor: Floor) -> None:
     desk = floor.desk
     draft = desk.draft(outcome="send", writes=(WRITE,))
@@ -56,6 +59,7 @@ async def test_a_reply_whose_write_stands_is_never_superseded_by_the_next_mail(f
     assert floor.held_for(draft) == "applied-not-sent,refused-by-server"
 
 
+@ONE_ENGINE
 async def test_a_write_whose_answer_was_lost_is_never_declared_refused_by_time_alone(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send", writes=(WRITE,))
     floor.shop.away = True
@@ -90,6 +94,7 @@ async def test_what_stops_a_reply_stops_a_write_that_was_waiting_for_its_databas
     assert (floor.shop.applied, floor.sink.received) == (0, [])
 
 
+@ONE_ENGINE
 async def test_a_write_is_not_begun_while_another_reply_to_the_mail_may_be_out(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send", writes=(WRITE,))
     row = floor.desk.rows(Delivery, draft_id=draft)[0]

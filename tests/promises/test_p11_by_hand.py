@@ -12,7 +12,7 @@ from daemon.store import answered, turns
 from daemon.store.human_answer import Answer
 from daemon.store.tables import Conversation, Delivery, Draft, Mail, Run
 from handlers.contract import Reply, Turn
-from tests.fixtures.floor import WRITE, Floor, Killed
+from tests.fixtures.floor import ONE_ENGINE, WRITE, Floor, Killed
 from tests.fixtures.mails import Desk, incoming
 
 ANA = frozenset({"ana@example.com"})
@@ -62,6 +62,7 @@ async def test_it_is_found_in_the_last_look_before_the_content(floor: Floor) -> 
     assert fate(floor, draft) == ("answered-by-human", "done", "answered-by-human")
 
 
+@ONE_ENGINE
 async def test_a_mail_that_the_last_look_finds_makes_the_reply_moot(floor: Floor) -> None:
     draft = drafted(floor)
     floor.finds.append(lambda: floor.desk.take(incoming()))
@@ -70,7 +71,7 @@ async def test_a_mail_that_the_last_look_finds_makes_the_reply_moot(floor: Floor
     assert floor.desk.rows(Draft, id=draft)[0].state == "superseded"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_a_mailbox_that_can_not_be_looked_into_keeps_the_reply_until_it_goes_to_a_person(floor: Floor) -> None:
     floor.reload("limits", max_age=10 * 86400.0)
     draft = drafted(floor)
@@ -88,6 +89,7 @@ async def test_a_mailbox_that_can_not_be_looked_into_keeps_the_reply_until_it_go
     assert len(floor.sink.received) == 1
 
 
+@ONE_ENGINE
 async def test_a_turn_that_is_at_work_ends_without_a_draft(floor: Floor) -> None:
     desk = floor.desk
     claimed = desk.claim(desk.take(incoming(message_id="1@example.com")).conversation)
@@ -120,6 +122,7 @@ async def test_a_newer_mail_that_was_not_answered_is_looked_at_alone_and_waits_f
     assert again.human
 
 
+@ONE_ENGINE
 async def test_answering_the_newest_answers_the_ones_before_it(floor: Floor) -> None:
     desk = floor.desk
     desk.take(incoming(message_id="1@example.com"))
@@ -128,7 +131,7 @@ async def test_answering_the_newest_answers_the_ones_before_it(floor: Floor) -> 
     assert {mail.outcome for mail in desk.rows(Mail)} == {"answered-by-human"}
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_a_mail_that_went_to_somebody_else_answers_nobody(floor: Floor) -> None:
     draft = drafted(floor)
     assert answer(floor.desk, "1@example.com", to=frozenset({"colleague@shop.example"})) == 0
@@ -137,7 +140,7 @@ async def test_a_mail_that_went_to_somebody_else_answers_nobody(floor: Floor) ->
     assert await floor.run(draft) == "done"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_an_answer_to_reply_to_counts(floor: Floor) -> None:
     mail = incoming(message_id="1@example.com")
     mail = replace(mail, message=replace(mail.message, reply_to=("ana@home.example",)))
@@ -155,6 +158,7 @@ async def test_a_mail_that_comes_to_us_after_its_answer_is_done_at_once(floor: F
     assert desk.mail(other.message).state == "screened", "another sender's mail of that Message-ID was not answered"
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     ("boundary", "state", "mails_out"),
     [("approved", "refused", 0), ("opened", "refused", 0), ("sending", "done", 1), ("answered", "done", 1)],
@@ -178,7 +182,7 @@ async def test_what_has_begun_to_leave_is_left_and_told(
     assert "answered-by-human" in {str(each["what"]) for each in page.records}
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_after_the_server_said_not_now_the_answer_wins(floor: Floor) -> None:
     draft = drafted(floor)
     row = floor.desk.rows(Delivery, draft_id=draft)[0]
@@ -195,7 +199,7 @@ async def test_after_the_server_said_not_now_the_answer_wins(floor: Floor) -> No
     assert floor.sink.received == []
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 @pytest.mark.parametrize("happened", [False, True])
 async def test_a_write_that_was_waiting_is_fenced_and_one_that_stands_goes_to_a_person(
     floor: Floor, *, happened: bool
@@ -217,7 +221,7 @@ async def test_a_write_that_was_waiting_is_fenced_and_one_that_stands_goes_to_a_
     assert await floor.run(draft) == "done", "a person wants it to leave all the same"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_a_reply_that_may_have_left_is_closed_by_the_answer(floor: Floor) -> None:
     draft = drafted(floor)
     floor.kill_at = "sending"
@@ -230,7 +234,7 @@ async def test_a_reply_that_may_have_left_is_closed_by_the_answer(floor: Floor) 
     assert fate(floor, draft) == ("answered-by-human", "done", "answered-by-human")
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_a_person_can_have_it_answered_all_the_same(floor: Floor) -> None:
     desk = floor.desk
     draft = drafted(floor, outcome="hold")
@@ -249,7 +253,7 @@ async def test_a_person_can_have_it_answered_all_the_same(floor: Floor) -> None:
     assert await floor.run(second) == "done"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_what_nobody_asks_for_any_more_is_forgotten(floor: Floor) -> None:
     answer(floor.desk, "1@example.com")
     floor.desk.now += timedelta(days=91)
@@ -258,7 +262,7 @@ async def test_what_nobody_asks_for_any_more_is_forgotten(floor: Floor) -> None:
     assert floor.desk.mail(stored.message).state == "screened"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_our_own_mail_that_we_see_in_the_inbox_counts_when_it_is_proved(floor: Floor) -> None:
     draft = drafted(floor, outcome="hold")
     given = Answer(parents=("1@example.com",), recipients=ANA)
@@ -266,7 +270,7 @@ async def test_our_own_mail_that_we_see_in_the_inbox_counts_when_it_is_proved(fl
     assert fate(floor, draft)[0] == "answered-by-human"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_a_draft_that_a_person_took_back_is_ended_too(floor: Floor) -> None:
     draft = drafted(floor)
     vault, now = floor.desk.store.vault, floor.desk.now

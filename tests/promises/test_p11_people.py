@@ -9,7 +9,7 @@ from daemon.review import paused
 from daemon.store import drafts, ending, switches
 from daemon.store.job import load
 from daemon.store.tables import Delivery, Draft
-from tests.fixtures.floor import Floor
+from tests.fixtures.floor import ONE_ENGINE, Floor
 
 
 async def test_paused_nothing_leaves_and_resumed_it_does(floor: Floor) -> None:
@@ -42,6 +42,7 @@ async def test_a_newer_mail_just_before_the_content_makes_the_reply_moot(floor: 
     assert desk.claim(desk.rows(Draft)[0].conversation_id, 2) is not None
 
 
+@ONE_ENGINE
 async def test_in_shadow_mode_nothing_leaves_whatever_was_approved(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     shadow = floor.config.mailbox["support"].model_copy(update={"mode": "shadow"})
@@ -51,6 +52,7 @@ async def test_in_shadow_mode_nothing_leaves_whatever_was_approved(floor: Floor)
     assert floor.sink.received == []
 
 
+@ONE_ENGINE
 async def test_a_resume_in_the_moment_of_the_pause_is_not_missed(floor: Floor) -> None:
     desk = floor.desk
     draft = desk.draft(outcome="send")
@@ -62,6 +64,7 @@ async def test_a_resume_in_the_moment_of_the_pause_is_not_missed(floor: Floor) -
     assert desk.rows(Delivery, id=row.id)[0].tries == before + 1, "nothing is off any more, so it is enqueued again"
 
 
+@ONE_ENGINE
 async def test_a_resume_shortens_no_grace_and_touches_no_other_mailbox(floor: Floor) -> None:
     desk = floor.desk
     draft = desk.draft(outcome="send")
@@ -77,6 +80,7 @@ async def test_a_resume_shortens_no_grace_and_touches_no_other_mailbox(floor: Fl
     assert desk.queue.delayed(again)
 
 
+@ONE_ENGINE
 async def test_an_automatic_reply_that_waited_too_long_goes_to_a_person(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send")
     floor.desk.later(days=30)

@@ -11,7 +11,7 @@ from daemon.review import decide, view
 from daemon.store.codec import encode
 from daemon.store.limits import Charge
 from daemon.store.tables import Delivery, Draft
-from tests.fixtures.floor import WRITE, Floor
+from tests.fixtures.floor import ONE_ENGINE, WRITE, Floor
 from tests.fixtures.mails import incoming
 
 
@@ -41,6 +41,7 @@ async def test_a_reply_that_waits_for_its_grace_is_held_again_and_a_person_decid
     assert len(floor.sink.received) == 1
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("boundary", ["approved", "opened"])
 async def test_a_worker_that_has_it_in_hand_stops_before_the_content(floor: Floor, boundary: str) -> None:
     draft = floor.desk.draft(outcome="send")
@@ -55,7 +56,7 @@ async def test_a_worker_that_has_it_in_hand_stops_before_the_content(floor: Floo
     assert floor.held_for(draft) == "recalled"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 @pytest.mark.parametrize("boundary", ["sending", "answered", "sent"])
 async def test_too_late_is_told(floor: Floor, boundary: str) -> None:
     floor.copies.mine = True
@@ -73,7 +74,7 @@ async def test_too_late_is_told(floor: Floor, boundary: str) -> None:
         recall(floor, draft)
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_one_that_the_server_did_not_take_yet_gives_back_what_it_reserved(floor: Floor) -> None:
     desk = floor.desk
     charge = Charge(name="refunds", scope="x", window=3600, most_count=1)
@@ -89,7 +90,7 @@ async def test_one_that_the_server_did_not_take_yet_gives_back_what_it_reserved(
     assert await floor.run(drafts[1]) == "done"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_after_its_write_it_goes_to_the_top_of_the_queue(floor: Floor) -> None:
     draft = floor.desk.draft(outcome="send", writes=(WRITE,))
     floor.shop.away = True
@@ -103,7 +104,7 @@ async def test_after_its_write_it_goes_to_the_top_of_the_queue(floor: Floor) -> 
     assert floor.held_for(draft) == "applied-not-sent,recalled"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@ONE_ENGINE
 async def test_what_is_held_has_nothing_to_take_back(floor: Floor) -> None:
     with pytest.raises(NotPossible, match="is held"):
         recall(floor, floor.desk.draft())
