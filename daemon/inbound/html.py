@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 LIMIT = 200_000
 """Characters of markup that are read; the rest is dropped."""
@@ -276,6 +277,7 @@ def _attributes(source: str) -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=64)  # the cells of a newsletter share theirs
 def _invisible(style: str) -> bool:
     """Whether these CSS declarations hide the text."""
     rules = {}

@@ -176,15 +176,15 @@ def _segments(raw: bytes, start: int, end: int, boundary: str) -> Iterator[tuple
     if not boundary:
         return None
     octets = re.escape(boundary.encode("utf-8", errors="replace"))
-    line = re.compile(rb"(?:\A|(?<=\n))--" + octets + rb"(--)?[ \t]*(?=\r?\n|\r?\Z)")
-    return _between(raw, line.finditer(raw, start, end), end)
+    line = re.compile(rb"\n--" + octets + rb"(--)?[ \t]*(?=\r?\n|\r?\Z)")
+    return _between(raw, line.finditer(raw, max(0, start - 1), end), end)  # a line end stands before every body
 
 
 def _between(raw: bytes, lines: Iterator[re.Match[bytes]], end: int) -> Iterator[tuple[int, int]]:
     behind: int | None = None
     for found in lines:
         if behind is not None:
-            yield _cut(raw, behind, found.start() - 1)
+            yield _cut(raw, behind, found.start())
         behind = found.end()
         if found.group(1):
             return

@@ -25,7 +25,7 @@ _TAGS = re.compile(r"[\U000e0000-\U000e0fff]+")
 _FLAG = re.compile(r"\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f")
 _META_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
-_URL = re.compile(r"(?:https?://|www\.|mailto:)\S+|\S+@\S+", re.IGNORECASE)
+_URL = re.compile(r"(?:https?://|www\.|mailto:)\S+", re.IGNORECASE)
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _ENCRYPTED = frozenset({"application/pgp-encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 _ONCE = frozenset(
@@ -309,4 +309,5 @@ def differs(plain: str, page: str) -> bool:
 
 
 def _said(text: str) -> set[str]:
-    return {word for word in _WORD.findall(_URL.sub(" ", text[:TEXT_LIMIT]).lower()) if len(word) > 1}
+    kept = " ".join(word for word in _URL.sub(" ", text[:TEXT_LIMIT]).lower().split() if "@" not in word)
+    return {word for word in _WORD.findall(kept) if len(word) > 1}

@@ -35,6 +35,11 @@ def _parts(count: int, part: bytes) -> bytes:
     )
 
 
+def _two_forms(plain: bytes, page: bytes) -> bytes:
+    alternative = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n"
+    return _HEAD + alternative + b"--b\r\n" + _PLAIN + plain + b"\r\n--b\r\n" + _PAGE + page + b"\r\n--b--"
+
+
 def _attached(octets: bytes, kind: bytes) -> bytes:
     return _parts(1, b"Content-Type: " + kind + b"\r\n" + _BASE64 + b"\r\n" + base64.encodebytes(octets))
 
@@ -92,6 +97,10 @@ MONSTERS: dict[str, Callable[[], bytes]] = {
     "a page of tables": lambda: _body(b"<table><tr><td>", kind=_PAGE),
     "a page of entities": lambda: _body(b"&NotGreaterGreater;", kind=_PAGE),
     "a page of comments": lambda: _body(b"<!--", kind=_PAGE),
+    "two forms of one long word": lambda: _two_forms(b"x" * 200_000, b"x" * 200_000),
+    "two forms of links": lambda: _two_forms(b"https://" * 25_000, b"<a href='https://a@b'>" * 10_000),
+    "two forms of at signs": lambda: _two_forms(b"@" * 200_000, b"a@" * 100_000),
+    "two forms of many words": lambda: _two_forms(b"".join(b"w%d " % n for n in range(30_000)), b"<p>Hello"),
     "utf-7": lambda: _charset(b"utf-7", b"+AGE-" * 200_000),
     "zlib as a charset": lambda: _charset(b"zlib", gzip.compress(bytes(50_000_000), 9)),
     "punycode as a charset": lambda: _charset(b"punycode", b"a" * 300_000 + b"-a"),
