@@ -55,8 +55,8 @@ def load(directory: Path) -> Release:
     """
     config, document = configuration.read(directory)
     faults = list(_limit_faults(config, document))
-    databases = _gather(faults, lambda: _databases(config, document)) or {}
-    declared = _gather(faults, lambda: tools.catalogue.load(directory / "tools", databases))
+    shops = _gather(faults, lambda: databases(config, document)) or {}
+    declared = _gather(faults, lambda: tools.catalogue.load(directory / "tools", shops))
     work = None if declared is None else _gather(faults, lambda: _handlers(directory, declared))
     # without handlers (since a tool is broken) their names still tell a wrong rule from a right one
     known = work if work is not None else _folders(directory / "handlers")
@@ -104,8 +104,13 @@ def _folders(path: Path) -> set[str]:
     return {each.name for each in path.iterdir() if each.is_dir()} if path.is_dir() else set()
 
 
-def _databases(config: Config, document: Document) -> dict[str, Database]:
-    databases = {}
+def databases(config: Config, document: Document) -> dict[str, Database]:
+    """The business databases with their credentials; nothing is opened.
+
+    Raises:
+        Faults: a URL that is none, or a password that can't be read.
+    """
+    found = {}
     for name, each in config.database.items():
         for key, url in (("url", each.url), ("write_url", each.write_url)):
             if url is not None and not url.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
@@ -113,8 +118,8 @@ def _databases(config: Config, document: Document) -> dict[str, Database]:
                 raise Faults([document.fault(("database", name, key), told)])
         password = configuration.secret(config, each.password_file) if each.password_file else None
         write_url = config.url(each.write_url) if each.write_url else None
-        databases[name] = Database(name=name, url=config.url(each.url), write_url=write_url, password=password)
-    return databases
+        found[name] = Database(name=name, url=config.url(each.url), write_url=write_url, password=password)
+    return found
 
 
 def _manifest(config: Config) -> bytes:

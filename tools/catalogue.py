@@ -79,6 +79,20 @@ def load(folder: Path, databases: Mapping[str, Database]) -> Catalogue:
     return catalogue
 
 
+def declared(folder: Path, databases: Mapping[str, Database]) -> dict[str, Tool]:
+    """The tools of `folder/*.toml` as they are written, not proven: nothing is opened.
+
+    Raises:
+        Faults: what can be seen to be wrong without the databases.
+    """
+    loader = _Loader(engines={name: connect(database) for name, database in databases.items()})
+    for path in sorted(folder.glob("*.toml")):
+        loader.read(path)
+    if loader.faults:
+        raise Faults(loader.faults)
+    return loader.tools
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     document: Document
