@@ -111,6 +111,10 @@ def explain(message: MessageArgument, config: ConfigOption = None, as_json: Json
         say(f"  rule {step.get('rule')}: {value}{_because(step)}")
     for result in found.calls:
         say(f"  looked up {result.call.name}: {result.outcome}, {len(result.rows)} rows")
+    for told in found.told:
+        say(f"  a mail server told about the reply ({told.message}): {told.detail}")
+    if found.note:
+        say(f"  {found.note}")
 
 
 @app.command()

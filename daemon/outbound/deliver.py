@@ -128,6 +128,7 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     if _shadow(parts, job):
         return await _hold(parts, job, Reason.SHADOW, 'The mailbox is in mode = "shadow".')
     try:
+        await _look(parts, job)  # after an outage it takes a while, in which no mail server should have to wait
         composed = composed_for(parts, job)
         opened = await parts.submission().open(composed.mail_from, composed.rcpt_to, size=len(composed.raw))
     except (Refused4xx, Unreachable, Faults) as error:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from daemon.errors import NotPossible
-from daemon.review.view import calls_of, find
+from daemon.review.view import Told, calls_of, find, told_about
 from daemon.store import answered, content, conversations, records
 from daemon.store.codec import decode
 from daemon.store.queue import Queue
@@ -50,6 +50,8 @@ class MailView:
     route: Mapping[str, Any]
     runs: tuple[Mapping[str, Any], ...]
     calls: tuple[ToolResult, ...]
+    told: tuple[Told, ...]
+    """What mail servers told about the reply."""
     records: tuple[Mapping[str, Any], ...]
 
 
@@ -113,6 +115,7 @@ def show_message(session: Session, vault: Vault, prefix: str) -> MailView:
         route=decode(dict[str, Any], note) if routed else {},
         runs=tuple(_run(run) for run in runs),
         calls=calls_of(session, vault, draft.run_id) if draft else (),
+        told=told_about(session, vault, draft) if draft else (),
         records=tuple({"at": each.at, "what": each.kind, "who": each.actor, **json.loads(each.facts)} for each in told),
     )
 

@@ -177,7 +177,7 @@ def show_draft(session: Session, vault: Vault, prefix: str) -> DraftView:
         ).first()
         is not None,
         answers=_answers(session, vault, draft),
-        told=_told(session, vault, draft),
+        told=told_about(session, vault, draft),
         reviews=_reviews(session, vault, draft),
     )
 
@@ -226,7 +226,8 @@ def _answers(session: Session, vault: Vault, draft: Draft) -> tuple[tuple[str, s
     )
 
 
-def _told(session: Session, vault: Vault, draft: Draft) -> tuple[Told, ...]:
+def told_about(session: Session, vault: Vault, draft: Draft) -> tuple[Told, ...]:
+    """What mail servers told about the reply, the oldest first."""
     rows = session.exec(
         select(Mail).where(col(Mail.about_draft_id) == draft.id).order_by(col(Mail.received_at), col(Mail.id))
     ).all()

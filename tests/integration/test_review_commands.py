@@ -197,7 +197,12 @@ def test_a_bounce_is_shown_with_the_draft_and_explained_with_the_mail(desk: Desk
     desk.set(Mail, answered, state="done", outcome="sent")
     told = Notification(answered=answered, revision=1, action="failed", status="5.1.1", diagnostic="550 no such user")
     bounce = desk.take(replace(incoming(sender="mailer-daemon@mx.example.com", ignored="bounce"), told=told)).message
-    for words in (("drafts", "show", draft), ("messages", "show", bounce)):
+    for words in (
+        ("drafts", "show", draft),
+        ("messages", "show", bounce),
+        ("messages", "explain", bounce),
+        ("messages", "explain", answered),
+    ):
         assert "550 no such user" in " ".join(shell(*words).split())
     assert "failed, status 5.1.1" in shell("messages", "explain", answered)
     assert "failed, status 5.1.1" in shell("messages", "explain", bounce)
