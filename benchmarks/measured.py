@@ -8,6 +8,7 @@ import this module too.
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,22 @@ class Instant:
         given = {"use_template": True, "body": "", "language": "en", "missing": [], "escalate": ""}
         final = ToolCall(id="1", name="propose_reply", arguments={"category": category, **given})
         return Reply(calls=(final,))
+
+
+class Stamping(Instant):
+    """Answers at once, and writes down when it was asked about each order."""
+
+    name = "stamping"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def answer(self, request: Request) -> Reply:
+        """One turn."""
+        asked = time.monotonic()
+        with self._path.open("a") as file:
+            file.write(f"{request.message.text.partition('order ')[2][:4]} {asked}\n")
+        return await super().answer(request)
 
 
 class Waiting:
@@ -109,7 +126,12 @@ def main() -> None:
     directory, brain, *counted = sys.argv[1:]
     if counted:
         count_commits()
-    asyncio.run(_serve(Path(directory), Waiting() if brain == "waiting" else Instant()))
+    brains: dict[str, Instant | Waiting] = {
+        "instant": Instant(),
+        "waiting": Waiting(),
+        "stamping": Stamping(Path(directory) / "stamps"),
+    }
+    asyncio.run(_serve(Path(directory), brains[brain]))
 
 
 if __name__ == "__main__":

@@ -237,9 +237,9 @@ class House:
         self.letters.append(letter)
         return letter
 
-    def read_imap(self, *, port: int, user: str, password: str) -> None:
+    def read_imap(self, *, port: int, user: str, password: str, poll: str = "1s") -> None:
         """Read the mailbox over IMAP from now on, and not over LMTP."""
-        account = f'host = "127.0.0.1"\nport = {port}\ntls = "none"\nuser = "{user}"\npoll = "1s"\nsince = "all"'
+        account = f'host = "127.0.0.1"\nport = {port}\ntls = "none"\nuser = "{user}"\npoll = "{poll}"\nsince = "all"'
         self.change("triaged.toml", 'kind = "lmtp"', f'kind = "imap"\npassword_file = "imap.password"\n{account}')
         self.change("triaged.toml", f'listen = "127.0.0.1:{self.lmtp}"\n', "")
         (self.directory / "imap.password").write_text(password)
