@@ -123,6 +123,7 @@ async def consider(mind: Mind, question: Question) -> Answer:
             past=await mind.past(message),
             stranger=who.problem,
             customer_tools=identity.asking(handler, mind.release.tools) if handler else frozenset(),
+            of_others={tool.name: tool.of_others() for tool in mind.release.tools.values()},
             write_tools=frozenset(tool.name for tool in mind.release.tools.values() if tool.kind == "write"),
         )
     )

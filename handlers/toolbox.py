@@ -19,8 +19,6 @@ from tools.values import canonical
 
 T = TypeVar("T")
 
-_VALUE = 300
-"""Characters of a value that a model is shown."""
 _STAGED = "Staged. It happens when the reply is approved."
 _TWICE = "Staged already."
 
@@ -204,7 +202,7 @@ def _brief(tool: Tool, row: Row, column: str) -> str:
     if tool.columns[column].type == "money":
         return formats.amount(value, tool.columns[column], row.values)
     if isinstance(value, str):
-        return json.dumps(untrusted.line(value, limit=_VALUE), ensure_ascii=False)
+        return json.dumps(untrusted.line(value, limit=tool.columns[column].max_length), ensure_ascii=False)
     return json.dumps(value, ensure_ascii=False)
 
 

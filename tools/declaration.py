@@ -12,7 +12,7 @@ from tools.located import Document, Fault, Key, unknown
 from tools.money import is_code
 from tools.parameter import MAX_LENGTH, Accepted, Kind, Parameter
 from tools.statement import Engine, Statement
-from tools.tool import Column, Guard, Step, Tool
+from tools.tool import SHOWN, Column, Guard, Step, Tool
 
 _NAME = r"^[a-z][a-z0-9_]{0,63}$"
 _PREFIX = re.compile(r"^(?:find|get|list)_(?=.)")
@@ -105,12 +105,19 @@ class ColumnTable(Table):
     currency_column: str | None = Field(default=None, description="money: the returned column that holds the code.")
     unit: Literal["minor", "major"] = Field(default="minor", description="money: cents, or whole units.")
     untrusted: bool = Field(default=False, description="Customers write this column.")
+    author: Literal["sender", "others"] = Field(
+        default="sender",
+        description="untrusted: others: not only the sender writes it; who reads it is not answered alone.",
+    )
+    max_length: int = Field(default=SHOWN, ge=1, le=10_000, description="Most characters that a model is shown.")
     words: dict[str, dict[str, str]] = Field(default_factory=dict, description="state: value to language to words.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.type == "money" and not (self.currency or self.currency_column):
             raise ValueError("A money column needs `currency` or `currency_column`")
+        if self.author == "others" and not self.untrusted:
+            raise ValueError("A column that others write is not to be trusted. Add `untrusted = true`")
         if self.words and self.type != "state":
             raise ValueError("`words` belongs to a column of type state")
         return self

@@ -10,6 +10,9 @@ from tools.parameter import Parameter
 from tools.statement import Statement
 from tools.values import digest
 
+SHOWN = 300
+"""Characters of a column that a model is shown where its declaration says nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -24,6 +27,10 @@ class Column:
     """Whether 1999 is 19.99 (minor) or 1999.00 (major)."""
     untrusted: bool = False
     """Customers write this column: it reaches the model marked as such."""
+    author: Literal["sender", "others"] = "sender"
+    """untrusted: whether only the sender writes it, or others may."""
+    max_length: int = SHOWN
+    """Characters of a text that a model is shown; templates and reviewers have the whole."""
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """state: value to language to the words that a reply uses."""
 
@@ -110,6 +117,14 @@ class Tool:
             if name not in self.params:
                 raise Refused(f"`{name}` is no parameter of `{self.name}`.")
         return {name: parameter.check(name, arguments.get(name)) for name, parameter in self.params.items()}
+
+    def of_others(self) -> frozenset[str]:
+        """The columns whose text somebody else than the sender may have written; in a public tool every untrusted one."""
+        return frozenset(
+            name
+            for name, column in self.columns.items()
+            if column.untrusted and (self.scope == "public" or column.author == "others")
+        )
 
     def statements(self) -> Iterator[Statement]:
         """Every statement, in the order in which a call runs them."""

@@ -52,6 +52,8 @@ class Case:
     """The handler's tools that ask for `:customer`."""
     write_tools: frozenset[str] = frozenset()
     """The tools that are writes: a refused one is told from a look-up that found nothing."""
+    of_others: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Tool to its columns whose text others than the sender may have written."""
     earned: Literal["off", "sampled", "on"] = "on"
     """The level that this category has earned; the lower of it and the category's `auto` counts."""
     charges: tuple[Charge, ...] = ()

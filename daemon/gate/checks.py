@@ -207,6 +207,19 @@ def tools(case: Case) -> Found:
             yield Reason.TOOL_FAILED, f"`{name}` found nothing, and `{case.proposal.category}` needs it."
 
 
+def rows(case: Case) -> Found:
+    """The model read no text that somebody else than the sender may have written to it."""
+    found = {
+        f"`{column}` of `{row.tool}`": None
+        for result in case.proposal.results
+        for row in result.rows
+        for column in sorted(case.of_others.get(row.tool, ()))
+        if str(row.values.get(column) or "").strip()
+    }
+    for read in found:
+        yield Reason.UNTRUSTED_ROW, f"{read} was read, which others than the sender may have written."
+
+
 def writes(case: Case) -> Found:
     """The staged writes belong to the category, leave protected columns alone, and can be undone or have a limit."""
     if case.handler is None:
@@ -296,6 +309,7 @@ PROPOSAL: tuple[tuple[str, Callable[[Case], Found]], ...] = (
     ("confidence", confidence),
     ("model", model),
     ("tools", tools),
+    ("rows", rows),
     ("writes", writes),
     ("arguments", arguments),
     ("reply", reply),

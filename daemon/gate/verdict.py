@@ -75,6 +75,7 @@ class Reason(StrEnum):
     WRITE_REFUSED = "write-refused"
     WRITE_MISMATCH = "write-mismatch"
     UNTRACED_ARGUMENT = "untraced-argument"
+    UNTRUSTED_ROW = "untrusted-row"
     PAUSED = "paused"
     BREAKER = "breaker-open"
     EMPTY_REPLY = "empty-reply"

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,3 +155,13 @@ async def test_the_arguments_of_a_write_are_traced_to_the_senders_words_or_a_row
     again = desk.toolbox(tools, desk.handler())
     again.restore([seen])
     assert await origin(again) == "rows"
+
+
+async def test_a_model_is_shown_so_much_of_a_column_as_is_declared(tools: Catalogue) -> None:
+    order = tools["find_order"]
+    tools.tools["find_order"] = replace(
+        order, columns={**order.columns, "note": replace(order.columns["note"], max_length=4)}
+    )
+    result = await desk.toolbox(tools, desk.handler()).call(call("find_order", order_id="1001"))
+    assert result.content.endswith('note (untrusted)="ring"')
+    assert result.rows[0].values["note"] == "ring twice"

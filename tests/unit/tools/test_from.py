@@ -39,3 +39,39 @@ def test_what_means_nothing_is_refused_with_its_line(tmp_path: Path, extra: str,
         load(tmp_path, extra, write=write)
     assert all("shop.toml:" in str(fault) for fault in caught.value.faults)
     assert told in str(caught.value.faults[0])
+
+
+@pytest.mark.parametrize(
+    ("scope", "note", "found"),
+    [
+        ("sender", "untrusted = true", set()),
+        ("sender", 'untrusted = true, author = "others"', {"opens"}),
+        ("public", "untrusted = true", {"opens"}),
+        ("public", "max_length = 9", set()),
+    ],
+)
+def test_text_of_others_is_what_they_may_have_written(tmp_path: Path, scope: str, note: str, found: set[str]) -> None:
+    database = desk.build_database(tmp_path / "shop.db")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "shop.toml").write_text(
+        f"""
+[[tool]]
+name = "shop_hours"
+kind = "read"
+description = "When."
+database = "shop"
+scope = "{scope}"
+returns = ["day", "opens"]
+statement = "SELECT day, opens FROM hours{" WHERE day = :sender" if scope == "sender" else ""}"
+[tool.columns]
+opens = {{ {note} }}
+""",
+        encoding="utf-8",
+    )
+    with catalogue.load(tmp_path / "tools", {"shop": database}) as tools:
+        assert tools["shop_hours"].of_others() == found
+        (tmp_path / "tools" / "shop.toml").write_text(
+            (tmp_path / "tools" / "shop.toml").read_text().replace(note, 'author = "others"')
+        )
+        with pytest.raises(Faults, match="A column that others write is not to be trusted"):
+            catalogue.load(tmp_path / "tools", {"shop": database})
