@@ -119,7 +119,7 @@ class Tool:
         return {name: parameter.check(name, arguments.get(name)) for name, parameter in self.params.items()}
 
     def of_others(self) -> frozenset[str]:
-        """The columns whose text somebody else than the sender may have written; in a public tool every untrusted one."""
+        """The columns whose text somebody else than the sender may have written; in a public tool all untrusted."""
         return frozenset(
             name
             for name, column in self.columns.items()
