@@ -137,7 +137,7 @@ def _free(root: Part, message: Message, text: str) -> tuple[Action, str, str]:
 
 def _text(root: Part) -> str:
     """What a person would read of it, tags and all: only marks and codes are looked for."""
-    texts = (part for part in root.walk() if part.content_type in {"text/plain", "text/html"})
+    texts = [part for part in root.walk() if part.content_type in {"text/plain", "text/html"}][:_PARTS]
     pieces = [charset.decode(part.content()[:_TEXT], part.parameters.get("charset", ""))[0] for part in texts]
     return "\n".join(pieces)[:_TEXT].replace("&lt;", "<").replace("&gt;", ">")
 

@@ -139,7 +139,7 @@ def _close(session: Session, queue: Queue, conversation_id: str, upto: int, now:
     given_up = [_take_back(session, each, upto, now) for each in dict.fromkeys(mail.draft_id for mail in mails) if each]
     interrupted = any(mail.state == "working" for mail in mails)
     for mail in mails:
-        if mail.state in ("screened", "working"):
+        if mail.draft_id is None and mail.state != "done":
             _done(session, mail, now)
     run = _stop_run(session, conversation) if interrupted else None
     left = _undecided(session, conversation)

@@ -8,20 +8,27 @@ from daemon.config import BreakerConfig
 from daemon.store import breaker, records
 from daemon.store.notification import Notification
 from daemon.store.seal import Vault
-from daemon.store.tables import Delivery, Draft, Mail
+from daemon.store.tables import Conversation, Delivery, Draft, Mail
 
 REASON = "bounced"
 
 
 def find(session: Session, notification: Notification) -> Delivery | None:
-    """The delivery that a notification tells about; None: no mail of ours with these marks left."""
+    """The delivery that a notification tells about, locked; None: no mail of ours with these marks left."""
     query = (
         select(Delivery)
         .where(col(Delivery.message_id) == notification.answered, col(Delivery.revision) == notification.revision)
         .where(col(Delivery.state).in_(("sending", "sent", "uncertain", "done")))
         .order_by(col(Delivery.created_at).desc(), col(Delivery.attempt).desc())
     )
-    return session.exec(query.with_for_update()).first()
+    found = session.exec(query).first()
+    if found is None:
+        return None
+    # the conversation's lock first, as everybody takes it
+    of = select(Draft.conversation_id).where(col(Draft.id) == found.draft_id).scalar_subquery()
+    session.exec(select(Conversation).where(col(Conversation.id) == of).with_for_update()).one()
+    session.refresh(found, with_for_update=True)
+    return found
 
 
 def link(

@@ -34,7 +34,6 @@ async def sent(floor: Floor, **how: object) -> str:
     return draft
 
 
-@ONE_ENGINE
 async def test_a_failure_gives_the_draft_to_people_at_the_top_of_the_queue(floor: Floor) -> None:
     draft = await sent(floor)
     floor.desk.draft(sender="bo@example.com")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -279,3 +280,13 @@ async def test_a_draft_that_a_person_took_back_is_ended_too(floor: Floor) -> Non
     )
     assert answer(floor.desk, "1@example.com") == 1
     assert fate(floor, draft)[0] == "answered-by-human"
+
+
+@ONE_ENGINE
+async def test_a_mail_that_is_held_without_a_draft_is_ended_too(floor: Floor) -> None:
+    stored = floor.desk.take(incoming(message_id="1@example.com"))
+    assert stored.conversation is not None
+    floor.desk.store.write_now(partial(turns.give_up, conversation_id=stored.conversation, now=floor.desk.now))
+    assert floor.desk.mail(stored.message).state == "held"
+    assert answer(floor.desk, "1@example.com") == 1
+    assert floor.desk.mail(stored.message).outcome == "answered-by-human"
