@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from daemon import secrets
 from daemon.accounts import MailboxConfig, SmtpConfig
+from daemon.databases import DatabaseConfig
 from daemon.duration import Duration
 from daemon.loopback import is_loopback
 from daemon.section import Section
@@ -43,18 +44,6 @@ class StoreConfig(Section):
                 f"{url.partition(':')[0]!r} is no store we know. Write sqlite:////path or postgresql+psycopg://…"
             )
         return url
-
-
-class DatabaseConfig(Section):
-    """A business database that tools name."""
-
-    url: str = Field(description="Read credential: SQLite or PostgreSQL URL.")
-    write_url: str | None = Field(
-        default=None, description="Narrower credential that only staging and deliveries use. Default: `url`."
-    )
-    password_file: Path | None = Field(
-        default=None, description="Password for `url`, and for `write_url` where it has none of its own."
-    )
 
 
 class EmbeddedConfig(Section):
@@ -151,7 +140,10 @@ class LimitsConfig(Section):
         default=20.0,
         description="Wait for more mail of the same conversation before answering; at most five times as long in all.",
     )
-    grace: Duration = Field(default=0.0, description="Delay before an automatic reply leaves.")
+    grace: Duration = Field(
+        default=0.0,
+        description="Delay before an automatic reply leaves; till then `triaged drafts recall` takes it back.",
+    )
     max_age: Duration = Field(default=86400.0, description="Older mail is never answered by itself.")
     replies_per_sender: int = Field(
         default=10, ge=1, description="Automatic replies to one address within three hours."

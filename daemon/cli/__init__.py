@@ -47,7 +47,7 @@ COMMANDS = {
     "drafts": Entry("drafts", "Review what is held: list, show, approve, edit, reject, redraft.", group=True),
     "messages": Entry("messages", "Received mail: list, show, explain, retry.", group=True),
     "rules": Entry("rules", "The rules: test them, explain what they decided, add one.", group=True),
-    "tools": Entry("tools", "The declared reads and writes: list, show, call, grant.", group=True),
+    "tools": Entry("tools", "The declared reads and writes: list, show, call, prove, grant.", group=True),
     "handlers": Entry("handlers", "The kinds of work: list, show.", group=True),
     "db": Entry("db", "The store: bring its schema up to date.", group=True),
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon import release as releases
-from daemon.cli import tool_call, tool_grant
+from daemon.cli import tool_call, tool_grant, tool_prove
 from daemon.cli.output import ConfigOption, JsonOption, emit, resolve_config, say
 from daemon.errors import NotFound
 from daemon.release import Release
@@ -54,6 +54,7 @@ def show(name: Annotated[str, typer.Argument()], config: ConfigOption = None, as
 
 
 app.command("call")(tool_call.command)
+app.command("prove")(tool_prove.command)
 app.command("grant")(tool_grant.command)
 
 

@@ -109,4 +109,4 @@ def test_a_shell_completes_words_inside_a_group(
     monkeypatch.setenv("COMP_WORDS", "triaged tools ")
     monkeypatch.setenv("COMP_CWORD", "2")
     cli.invoke([])
-    assert capsys.readouterr().out.split() == ["list", "show", "call", "grant"]
+    assert capsys.readouterr().out.split() == ["list", "show", "call", "prove", "grant"]
