@@ -130,7 +130,10 @@ class MailboxConfig(Section):
     folder: str = Field(default="INBOX", description="IMAP folder to read.")
     poll: Duration = Field(default=300.0, description="How often to look, beside IDLE.")
     drafts: str = Field(default="Drafts", description="IMAP folder for drafts.")
-    sent: str = Field(default="Sent", description="IMAP folder for copies of what was sent.")
+    sent: str = Field(
+        default="Sent",
+        description="IMAP folder for copies of what was sent; answers by hand are looked for there. Empty: neither.",
+    )
     done: str = Field(
         default="", description="IMAP folder that finished mail is moved to. Empty: it stays, with `$Triaged`."
     )
