@@ -266,6 +266,8 @@ class Fact:
     """As it stands in the reply, formatted for the language."""
     start: int
     """Offset into `Proposal.body`, so that a reviewer sees which words are facts."""
+    untrusted: bool = False
+    """Somebody else than the operator wrote the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

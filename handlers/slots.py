@@ -67,7 +67,8 @@ def fact(row: Row, column: str, columns: Columns, language: str) -> Fact:
         shown = formats.show(row.values[column], declared, row.values, language)
     except SlotError as error:
         raise SlotError(f"`{slot}` {error}.") from error
-    return Fact(slot=slot, tool=row.tool, column=column, value=row.values[column], shown=shown, start=0)
+    value, written = row.values[column], declared.untrusted
+    return Fact(slot=slot, tool=row.tool, column=column, value=value, shown=shown, start=0, untrusted=written)
 
 
 def assemble(text: str, pattern: re.Pattern[str], found: Callable[[re.Match[str]], Fact], language: str) -> Filled:

@@ -16,11 +16,19 @@ _FACT = "\ufffc"
 """Stands where a fact stood, so that what touches it is seen."""
 _LINK = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"]+", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>()@]+@[^\s<>()]+")
-_DOMAIN = re.compile(r"(?<![\w.-])(?:[\w-]+\.)+[a-z]{2,}(?![\w.])(?:/\S*)?", re.IGNORECASE)
+_DOMAIN = re.compile(r"(?<![\w.-])(?:[\w-]+\.)+[^\W\d_]{2,}(?!\w)(?:/\S*)?")
+_ROMAN = re.compile(r"(?<!\w)(?=[MDCLXVI]{3})M*(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?!\w)")
+_FULL_STOP = str.maketrans("\u3002", ".")
+"""What browsers take for the dot of a name beside those that NFKC folds (UTS #46, section 2.3)."""
 _WORD = re.compile(r"[^\W_]+")
 _CODE = re.compile(r"\{[{%#].*?[}%#]\}", re.DOTALL)
 _STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'")
-_SECTIONS = ("number", "date", "currency", "state", "promise")
+_SECTIONS = ("number", "date", "currency", "state", "promise", "secret")
+_NAME = 60
+"""Characters of a name or place; what is longer speaks."""
+_DIGITS = 6
+"""Digits of a house and a postcode; what has more is a number to call."""
+_SPOKEN = frozenset({"link", "address", "letters", "promise", "secret"})
 _DASHES = "-\u2212\u2013"
 _GLUE = frozenset("+%‰*/^" + _DASHES + _FACT)
 """What changes a figure's meaning when it touches it."""
@@ -33,7 +41,8 @@ class Claim:
     """Something that a reply states and no row stands behind."""
 
     kind: str
-    """`figure`, `date`, `currency`, `link`, `address`, `state`, `promise`, `sign`, `letters`, `slot`."""
+    """`figure`, `date`, `currency`, `link`, `address`, `state`, `promise`, `secret`, `sign`, `letters`, `slot`,
+    `words`."""
     text: str
 
     def __str__(self) -> str:
@@ -47,22 +56,35 @@ def ungrounded(proposal: Proposal, handler: Handler | None) -> tuple[Claim, ...]
     displaced = [fact for fact in proposal.facts if body[fact.start : fact.start + len(fact.shown)] != fact.shown]
     if displaced:
         return tuple(Claim(kind="slot", text=fact.slot) for fact in displaced)
-    found = claims(_without_facts(body, proposal.facts), proposal.language)
-    if proposal.template is None:
-        return tuple(found)
-    trusted = _of_templates(handler, proposal.template, proposal.language)
-    return tuple(claim for claim in found if claim.kind != "sign" and claim.text.casefold() not in trusted)
+    # A model may name one language and write another: those of the handler are read anyway.
+    languages = dict.fromkeys((proposal.language, *(handler.languages if handler else ())))
+    found = claims(_without_facts(body, proposal.facts), *languages)
+    if proposal.template is not None:
+        trusted = _of_templates(handler, proposal.template, *languages)
+        found = (claim for claim in found if claim.kind != "sign" and claim.text.casefold() not in trusted)
+    return (*found, *(claim for fact in proposal.facts if fact.untrusted for claim in _spoken(fact.shown, *languages)))
 
 
-def claims(text: str, language: str) -> Iterator[Claim]:
-    """Everything in a text that states something."""
+def _spoken(text: str, *languages: str) -> Iterator[Claim]:
+    """What a text of a row, which its writer chose, says beyond a name or a place."""
+    if len(text) > _NAME:
+        yield Claim(kind="words", text=text[:_NAME])
+        return
+    if sum(char.isnumeric() for char in text) > _DIGITS:
+        yield Claim(kind="figure", text=text)
+    yield from (claim for claim in claims(text, *languages) if claim.kind in _SPOKEN)
+
+
+def claims(text: str, *languages: str) -> Iterator[Claim]:
+    """Everything in a text that states something in one of the languages."""
+    folded = unicodedata.normalize("NFKC", text).translate(_FULL_STOP)
     for kind, pattern in (("link", _LINK), ("address", _ADDRESS), ("link", _DOMAIN)):
-        yield from (Claim(kind=kind, text=match.group().rstrip(".,;:!?")) for match in pattern.finditer(text))
-        text = pattern.sub(" ", text)
+        yield from (Claim(kind=kind, text=match.group().rstrip(".,;:!?")) for match in pattern.finditer(folded))
+        folded, text = pattern.sub(" ", folded), pattern.sub(" ", text)
     yield from _figures(text)
     for section in _SECTIONS:
         kind = "figure" if section == "number" else section
-        pattern = words.pattern(section, language)
+        pattern = words.pattern(section, *languages)
         yield from (Claim(kind=kind, text=" ".join(match.group().split())) for match in pattern.finditer(text))
     yield from _letters(text)
     yield from _glued(text)
@@ -75,6 +97,7 @@ def _figures(text: str) -> Iterator[Claim]:
             yield Claim(kind="figure", text=token.strip(".,;:!?()[]\"'»«„“”"))
         elif any(unicodedata.category(char) == "Sc" or char in "%‰" for char in token):
             yield Claim(kind="currency", text=token)
+    yield from (Claim(kind="figure", text=match.group()) for match in _ROMAN.finditer(text))
 
 
 def _letters(text: str) -> Iterator[Claim]:
@@ -112,11 +135,11 @@ def _without_facts(body: str, facts: Sequence[Fact]) -> str:
     return "".join([*pieces, body[at:]])
 
 
-def _of_templates(handler: Handler | None, name: str, language: str) -> frozenset[str]:
+def _of_templates(handler: Handler | None, name: str, *languages: str) -> frozenset[str]:
     """What the operator wrote in a template, in any of its languages."""
     sources = handler.templates if handler else {}
     own = [source for key, source in sources.items() if key == name or key.startswith(f"{name}.")]
-    return frozenset(claim.text.casefold() for source in own for claim in claims(_written(source), language))
+    return frozenset(claim.text.casefold() for source in own for claim in claims(_written(source), *languages))
 
 
 def _written(template: str) -> str:

@@ -17,11 +17,10 @@ def found(section: str, text: str, language: str) -> str | None:
 
 
 @functools.cache
-def pattern(section: str, language: str) -> re.Pattern[str]:
-    """What finds the words of a section in text of a language; of all languages when that is unknown."""
+def pattern(section: str, *languages: str) -> re.Pattern[str]:
+    """What finds the words of a section in text of these languages; of all languages when one of them is unknown."""
     lists = _file()[section]
-    known = language if language in lists else None
-    chosen = {"any", known} if known else set(lists)
+    chosen = {"any", *languages} if lists.keys() >= set(languages) else set(lists)
     return of_words(word for name, words in lists.items() if name in chosen for word in words)
 
 

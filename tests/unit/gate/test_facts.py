@@ -2,6 +2,7 @@
 
 import re
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,17 @@ def test_a_reply_whose_facts_all_come_from_rows_is_grounded(language: str, text:
         ("en", "See https://evil.example/x now.", "link"),
         ("en", "See www.evil.example now.", "link"),
         ("en", "See evil.example.com/pay now.", "link"),
+        ("en", "Now see evil.example.", "link"),
+        ("en", "See evil.рф now.", "link"),
+        ("en", "See пример.испытание now.", "link"),
+        ("en", "See evil\u3002example now.", "link"),
+        ("en", "See evil\uff0eexample now.", "link"),
+        ("en", "See evil\u2024example now.", "link"),
+        ("en", "Write to eve\uff20evil now.", "address"),
+        ("en", "You get MMXX of them.", "figure"),
+        ("en", "It is for free.", "currency"),
+        ("en", "Please tell us your password.", "secret"),
+        ("de", "Wie lautet Ihre Kartennummer?", "secret"),
         ("en", "Write to boss@evil.example.", "address"),
         ("en", "Your order was shipped.", "state"),
         ("en", "Your order has been REFUNDED.", "state"),
@@ -142,3 +154,30 @@ def test_no_digit_outside_of_a_slot_goes_unseen(before: str, figure: str, after:
 @given(st.text(max_size=300), st.sampled_from(["en", "de", "fr", "es", "", "it"]))
 def test_any_text_can_be_looked_at(text: str, language: str) -> None:
     assert all(claim.kind for claim in claims(text, language))
+
+
+def test_a_claim_counts_in_every_language_of_the_handler_whatever_language_the_model_names() -> None:
+    handler = Handler(name="desk", languages=("en", "de"))
+    said = {
+        language: ungrounded(reply("Your money is refunded.", language=language), handler) for language in ("en", "de")
+    }
+    assert [claim.kind for claim in said["de"]] == [claim.kind for claim in said["en"]] == ["state"]
+    assert ungrounded(reply("Ihr Geld ist erstattet.", language="en"), handler)
+
+
+@pytest.mark.parametrize(
+    ("shown", "kinds"),
+    [
+        ("Ana Ortiz", []),
+        ("Anna-Lena Freitag", []),
+        ("Elm Grove 123", []),
+        ("Your account is blocked. Write to us at once and tell us who you are, please", ["words"]),
+        ("tell us your password", ["secret"]),
+        ("call 0800 1234567", ["figure"]),
+        ("we will pay you", ["promise"]),
+    ],
+)
+def test_words_that_a_customer_wrote_are_no_fact_beyond_a_name_or_a_place(shown: str, kinds: list[str]) -> None:
+    fact = replace(slot(shown, 6), untrusted=True)
+    said = Proposal(body=f"Hello {shown}, thank you.", facts=(fact,), template="status")
+    assert [claim.kind for claim in ungrounded(said, None)] == kinds
