@@ -15,7 +15,7 @@ from tools.confine import Database
 from tools.outcome import Refused
 from tools.read import read
 
-ROLES = ("shop_reader", "shop_writer")
+ROLES = ("granted_reader", "granted_writer")
 LEDGERLESS = ("DROP TABLE triaged_ledger",)
 
 
@@ -29,7 +29,10 @@ def directory(postgres_business: Business, tmp_path: Path) -> Iterator[Path]:
     for role in ROLES:
         postgres_business.run(f"CREATE ROLE {role} LOGIN")
     postgres_business.run(*LEDGERLESS)
-    urls = {"url": as_role(postgres_business, "shop_reader"), "write_url": as_role(postgres_business, "shop_writer")}
+    urls = {
+        "url": as_role(postgres_business, "granted_reader"),
+        "write_url": as_role(postgres_business, "granted_writer"),
+    }
     scaffold.write(tmp_path / "etc", values={("database", "shop"): urls})
     (tmp_path / "etc" / "tools" / "shop.toml").write_text(TOOLS)
     yield tmp_path / "etc"
@@ -49,7 +52,9 @@ def test_with_the_printed_sql_every_tool_works_and_nothing_else(
     business.run(printed)
     business.run(printed)  # again: it is so already
     assert printed == grant(directory, capsys)
-    database = Database(name="shop", url=as_role(business, "shop_reader"), write_url=as_role(business, "shop_writer"))
+    database = Database(
+        name="shop", url=as_role(business, "granted_reader"), write_url=as_role(business, "granted_writer")
+    )
     with load(directory / "tools", {"shop": database}) as catalogue:
         assert read(catalogue["find_order"], {"order_id": "1001"}, bound(), catalogue).rows
         assert len(read(catalogue["list_orders"], {}, bound(), catalogue).rows) == 2
@@ -61,8 +66,8 @@ def test_with_the_printed_sql_every_tool_works_and_nothing_else(
         with pytest.raises(Refused):
             put("cancel_order", order_id="2001")
     refused = {
-        "shop_reader": ["SELECT city FROM customers", "SELECT * FROM items", "UPDATE orders SET status = 'x'"],
-        "shop_writer": ["UPDATE orders SET total = 0", "SELECT * FROM history", "UPDATE customers SET email = 'x'"],
+        "granted_reader": ["SELECT city FROM customers", "SELECT * FROM items", "UPDATE orders SET status = 'x'"],
+        "granted_writer": ["UPDATE orders SET total = 0", "SELECT * FROM history", "UPDATE customers SET email = 'x'"],
     }
     for role, statements in refused.items():
         with psycopg.connect(plain_url(as_role(business, role)), autocommit=True) as connection:
