@@ -26,7 +26,7 @@ def turns(samples: list[tuple[SampleMail, Screened]]) -> Iterator[list[tuple[Sam
     yield from parties.values()
 
 
-@pytest.mark.parametrize("first", range(0, 50, 10))
+@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, 50, 10))])
 async def test_outcomes_and_facts_match_the_database_whatever_the_seed(first: int, tmp_path: Path) -> None:
     demo._configure(tmp_path, smtp_port=9, brain="embedded")
     wrong: list[str] = []
