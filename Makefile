@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # The tests start processes by the dozen: each would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check fix bench docs crash conformance fuzz test-real-model
+.PHONY: help demo test check fix bench docs crash conformance attack fuzz test-real-model
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r word line; do printf '  make %-16s %s\n' "$$word" "$$line"; done
@@ -49,6 +49,9 @@ crash: .venv/.dev ## kill -9 at random instants, twenty runs of sixty mails each
 conformance: .venv/.dev ## the retail tasks of τ²-bench through the tools, on both engines (TRIAGED_CONFORMANCE=DIR)
 	@.ci/debian postgresql '/usr/lib/postgresql/*/bin/initdb'
 	@$(BIN)/python -m tests.conformance
+
+attack: .venv/.dev ## a hijacked model that tries everything against the shipped handlers (ARGS="--each 9 --goal link")
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 fuzz: .venv/.dev ## broken mails for a minute, made and mutated (ARGS="--seconds 600 --seed 7")
 	@$(BIN)/python -m tests.fuzz.mail $(ARGS)
