@@ -7,7 +7,7 @@ _BORDER = "Received: from evil.example by mx.shop.example with ESMTPS; Mon, 23 N
 
 
 def letter(
-    number: int, sender: str, text: str, *fields: str, proof: str | None = "", subject: str = "My order"
+    number: int, sender: str, text: str, *fields: str, proof: str | None = "", subject: str = "Question"
 ) -> bytes:
     """A mail.
 
@@ -27,7 +27,7 @@ def letter(
         *fields,
         f"From: {sender}",
         "To: support@shop.example",
-        f"Subject: {subject} {number}",
+        f"Subject: {subject} q{number}",
         f"Date: {format_datetime(datetime.now(UTC))}",
         f"Message-ID: <attack.{number}@evil.example>",
         "MIME-Version: 1.0",
