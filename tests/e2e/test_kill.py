@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -100,11 +100,21 @@ def prove(house: House, kills: int) -> list[Fate]:
     return fates
 
 
+@pytest.mark.parametrize(
+    ("store_url", "boundaries"),
+    [
+        ("sqlite", BOUNDARIES),
+        ("postgresql", ("claimed", "written", "sending", "answered")),  # what depends on the store's own restart
+        pytest.param("postgresql", BOUNDARIES, marks=pytest.mark.long),
+    ],
+    indirect=["store_url"],
+    ids=["sqlite", "postgresql", "postgresql, all"],
+)
 def test_killed_at_each_boundary_every_mail_has_one_outcome_at_most_one_reply_and_one_write(
-    house: House, runner: Runner
+    house: House, runner: Runner, boundaries: Sequence[str]
 ) -> None:
     server = MailServer(house)
-    for boundary in BOUNDARIES:
+    for boundary in boundaries:
         daemon = runner.start(house.directory, die_at=boundary)
         assert daemon.ready(), daemon.said()
         server.accept("cancel")
@@ -115,7 +125,7 @@ def test_killed_at_each_boundary_every_mail_has_one_outcome_at_most_one_reply_an
     assert daemon.ready(), daemon.said()
     server.flush()
     assert wait_for(lambda: settled(house, server)), [*house.fates(), daemon.said()]
-    fates = prove(house, kills=len(BOUNDARIES))
+    fates = prove(house, kills=len(boundaries))
     uncertain = [fate.mails for fate in fates if fate.uncertain]
     assert 0 in uncertain, "killed in `sending`"
     assert 1 in uncertain, "killed in `answered`"
