@@ -56,7 +56,7 @@ def load(directory: Path) -> Release:
     config, document = configuration.read(directory)
     faults = list(_limit_faults(config, document))
     shops = _gather(faults, lambda: databases(config, document)) or {}
-    declared = _gather(faults, lambda: tools.catalogue.load(directory / "tools", shops))
+    declared = _gather(faults, lambda: tools.catalogue.load(directory / "tools", shops, directory / "knowledge"))
     work = None if declared is None else _gather(faults, lambda: _handlers(directory, declared))
     # without handlers (since a tool is broken) their names still tell a wrong rule from a right one
     known = work if work is not None else _folders(directory / "handlers")

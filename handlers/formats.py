@@ -27,7 +27,7 @@ class SlotError(Permanent):
 
 
 def show(value: Any, column: Column, row: Mapping[str, Any], language: str) -> str:
-    """Write one value; always a single line without a character that readers don't see.
+    """Write one value: a single line, or a passage's paragraphs, without a character that readers don't see.
 
     Args:
         value: the JSON value that the database returned.
@@ -66,6 +66,10 @@ def _text(value: Any, column: Column, _row: Mapping[str, Any], _language: str) -
     if _LINK_LIKE.search(text) or (column.untrusted and _ADDRESS_LIKE.search(text)):
         raise SlotError("holds a link, and its column is not declared as one")
     return text
+
+
+def _passage(value: Any, column: Column, _row: Mapping[str, Any], _language: str) -> str:
+    return untrusted.clean(str(value), limit=column.max_length).strip()
 
 
 def _link(value: Any, _column: Column, _row: Mapping[str, Any], _language: str) -> str:
@@ -159,6 +163,7 @@ def _spaces(text: str) -> str:
 _Format = Callable[[Any, Column, Mapping[str, Any], str], str]
 _FORMATS: Final[Mapping[str, _Format]] = {
     "text": _text,
+    "passage": _passage,
     "link": _link,
     "state": _state,
     "money": _money,

@@ -9,7 +9,7 @@ from handlers import slots, templates, uses
 from handlers.contract import Handler
 from handlers.templates import TemplateFailed
 from handlers.work import WORKS
-from tools import expression
+from tools import expression, knowledge
 from tools.expression import InvalidExpression
 from tools.located import Document, Fault, Key, unknown
 from tools.tool import Tool
@@ -45,7 +45,9 @@ def _pattern(declared: Declared) -> Iterator[tuple[Key, str]]:
 
 def _tools(declared: Declared) -> Iterator[tuple[Key, str]]:
     for name in declared.handler.tools:
-        if name not in declared.tools:
+        if name == knowledge.NAME and name not in declared.tools:
+            yield ("tools",), f"`{name}` has no text to search. Write knowledge/NAME.md, or take it out of `tools`."
+        elif name not in declared.tools:
             yield ("tools",), unknown(name, declared.tools, "tool")
     for name in _twice(declared.handler.tools):
         yield ("tools",), f"`{name}` is named twice. Delete one."

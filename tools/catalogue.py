@@ -1,13 +1,14 @@
-"""Every declared tool of a folder, each proven on its database, and the engines that they run on."""
+"""Every tool of a configuration, each proven on its database, and the engines that they run on."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from tools import ledger, located
-from tools.confine import LEDGER, Database, Engine, Touched, Unprepared, Unusable, connect
+from tools import knowledge, ledger, located
+from tools.bound import Bound
+from tools.confine import LEDGER, Database, Deadline, Engine, Touched, Unprepared, Unusable, connect
 from tools.declaration import ToolTable
 from tools.located import Document, Fault, Faults, Key, unknown
 from tools.money import is_code
@@ -15,15 +16,41 @@ from tools.outcome import Failed
 from tools.tool import Tool
 
 
+class Function(Protocol):
+    """A read that code answers."""
+
+    def __call__(
+        self, arguments: Mapping[str, Any], bound: Bound, deadline: Deadline, limit: int, /
+    ) -> list[dict[str, Any]]:
+        """At most `limit` rows, each with the columns that the tool declares.
+
+        Raises:
+            Refused: not with these arguments.
+            Failed: the deadline passed, or it could not answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held between calls."""
+        ...
+
+
 class Catalogue(Mapping[str, Tool]):
     """Tools by name. It holds idle connections: close it when a later release has taken over."""
 
     def __init__(
-        self, *, tools: Mapping[str, Tool], touched: Mapping[str, Touched], engines: Mapping[str, Engine]
+        self,
+        *,
+        tools: Mapping[str, Tool],
+        touched: Mapping[str, Touched],
+        engines: Mapping[str, Engine],
+        functions: Mapping[str, Function] | None = None,
     ) -> None:
         self.tools = dict(tools)
         self.touched = dict(touched)
         """What each tool reaches, as its database said."""
+        self.functions = dict(functions or {})
+        """Code of the tools that are no statement."""
         self._engines = dict(engines)
 
     def __getitem__(self, name: str) -> Tool:
@@ -50,6 +77,8 @@ class Catalogue(Mapping[str, Tool]):
         """Close idle connections; calls that are still running end normally."""
         for engine in self._engines.values():
             engine.close()
+        for function in self.functions.values():
+            function.close()
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +89,15 @@ class Catalogue(Mapping[str, Tool]):
         self.close()
 
 
-def load(folder: Path, databases: Mapping[str, Database]) -> Catalogue:
+def load(folder: Path, databases: Mapping[str, Database], texts: Path | None = None) -> Catalogue:
     """Read `folder/*.toml` and prove every statement on its database.
 
     A folder that does not exist is an empty catalogue.
+
+    Args:
+        folder: the declarations.
+        databases: the business databases by name.
+        texts: a folder of Markdown files for `search_knowledge`, which is there when it holds any.
 
     Raises:
         Faults: everything that is wrong, with file and line.
@@ -72,7 +106,11 @@ def load(folder: Path, databases: Mapping[str, Database]) -> Catalogue:
     for path in sorted(folder.glob("*.toml")):
         loader.read(path)
     loader.prove()
-    catalogue = Catalogue(tools=loader.tools, touched=loader.touched, engines=loader.engines)
+    if texts is not None:
+        loader.learn(texts)
+    catalogue = Catalogue(
+        tools=loader.tools, touched=loader.touched, engines=loader.engines, functions=loader.functions
+    )
     if loader.faults:
         catalogue.close()
         raise Faults(loader.faults)
@@ -109,6 +147,7 @@ class _Loader:
         self.engines = engines
         self.tools: dict[str, Tool] = {}
         self.touched: dict[str, Touched] = {}
+        self.functions: dict[str, Function] = {}
         self.faults: list[Fault] = []
         self._places: dict[str, _Place] = {}
 
@@ -132,6 +171,9 @@ class _Loader:
             table = located.validate(place.document, ToolTable, at=place.at)
         except Faults as found:
             self.faults += found.faults
+            return
+        if table.name == knowledge.NAME:
+            self.faults.append(place.fault(f"`{table.name}` is the search in knowledge/. Rename this tool.", "name"))
             return
         if table.name in self._places:
             first = self._places[table.name]
@@ -189,6 +231,18 @@ class _Loader:
         for column in sorted(set(tool.protected) - known):
             self.faults.append(place.fault(unknown(column, known, "column of the changed tables"), "protected"))
         self.touched[tool.name] = touched
+
+    def learn(self, texts: Path) -> None:
+        """Add the search in the operator's own texts."""
+        try:
+            found = knowledge.load(texts)
+        except Faults as faults:
+            self.faults += faults.faults
+            return
+        if found is not None:
+            self.tools[knowledge.NAME] = knowledge.TOOL
+            self.touched[knowledge.NAME] = Touched(columns=knowledge.TOOL.returns)
+            self.functions[knowledge.NAME] = found
 
     def _prove_ledgers(self, closed: Mapping[str, str]) -> None:
         """A write needs the ledger beside the rows that it changes."""

@@ -32,11 +32,9 @@ def read(tool: Tool, arguments: Mapping[str, Any], bound: Bound, catalogue: Cata
         Failed: the deadline passed, or the database could not answer.
     """
     values = arguments_for(tool, arguments, bound)
-    if tool.statement is None:
+    if tool.kind != "read":
         raise Refused(f"`{tool.name}` is a write; it is staged, not read.")
-    touched, engine = catalogue.touched[tool.name], catalogue.engine(tool.database)
-    with engine.reading(touched, bound.parameters(), Deadline(tool.deadline)) as session:
-        found = session.fetch(tool.statement, values, tool.rows + 1)
+    found = _found(tool, values, bound, catalogue)
     rows = [{column: plain(row[column]) for column in tool.returns} for row in found[: tool.rows]]
     kept = _within(rows, tool.bytes)
     if rows and not kept:
@@ -44,6 +42,16 @@ def read(tool: Tool, arguments: Mapping[str, Any], bound: Bound, catalogue: Cata
             f"The first row of `{tool.name}` is larger than {tool.bytes} bytes. Raise `bytes`, or return less."
         )
     return Rows(columns=tool.returns, rows=tuple(kept), truncated=len(kept) < len(found))
+
+
+def _found(tool: Tool, values: dict[str, Any], bound: Bound, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """One row more than may leave the tool, where there is one."""
+    deadline, limit = Deadline(tool.deadline), tool.rows + 1
+    if tool.statement is None:
+        return catalogue.functions[tool.name](values, bound, deadline, limit)
+    touched, engine = catalogue.touched[tool.name], catalogue.engine(tool.database)
+    with engine.reading(touched, bound.parameters(), deadline) as session:
+        return session.fetch(tool.statement, values, limit)
 
 
 def arguments_for(tool: Tool, arguments: Mapping[str, Any], bound: Bound) -> dict[str, Any]:

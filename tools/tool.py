@@ -18,7 +18,8 @@ SHOWN = 300
 class Column:
     """How the values of a returned column are written in a reply."""
 
-    type: Literal["text", "money", "date", "datetime", "integer", "decimal", "link", "state"] = "text"
+    type: Literal["text", "money", "date", "datetime", "integer", "decimal", "link", "state", "passage"] = "text"
+    """passage: paragraphs of the operator's own, links included; no declaration can say so."""
     currency: str | None = None
     """ISO 4217 code of a money column."""
     currency_column: str | None = None

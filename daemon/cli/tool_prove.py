@@ -33,7 +33,9 @@ def command(
             raise NotFound(unknown(name, release.tools, "tool"))
         people = {database: list(_people(release, database)) for database in release.config.database}
         rows = [
-            _row(tool, release, people[tool.database]) for tool in release.tools.values() if name in {None, tool.name}
+            _row(tool, release, people.get(tool.database, []))
+            for tool in release.tools.values()
+            if name in {None, tool.name}
         ]
     emit(rows, as_json=as_json, columns=_LIST, empty="No tool is configured. Declare one in tools/NAME.toml.")
     if any(row["outcome"] == "shared" for row in rows):

@@ -21,9 +21,11 @@ class Example:
     """File name under tools/."""
     database: str
     """Name of the business database that the tools ask for."""
+    texts: str
+    """Folder under tools/samples/ with the texts of knowledge/."""
 
 
-EXAMPLES: Mapping[str, Example] = {"customer_service": Example(tools="shop.toml", database="shop")}
+EXAMPLES: Mapping[str, Example] = {"customer_service": Example(tools="shop.toml", database="shop", texts="knowledge")}
 """Packaged handlers by name."""
 
 _RULES = """\
@@ -90,6 +92,7 @@ def _write(directory: Path, example: str | None, values: Values) -> tuple[Path, 
     if example is not None:
         written += _copy(files("handlers") / example, directory / "handlers" / example)
         written += _copy(files("tools") / EXAMPLES[example].tools, directory / "tools" / EXAMPLES[example].tools)
+        written += _copy(files("tools.samples") / EXAMPLES[example].texts, directory / "knowledge")
         written.append(_sample(directory / f"{EXAMPLES[example].database}.db"))
     return tuple(written)
 

@@ -24,6 +24,7 @@ def test_init_with_an_example_brings_its_handler_tools_and_database(tmp_path: Pa
         "handlers/customer_service/handler.toml",
         "tools/shop.toml",
         "knowledge/README",
+        "knowledge/returns.md",
         "rules.toml",
         "shop.db",
     ):
