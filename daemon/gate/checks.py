@@ -154,6 +154,9 @@ def _drawn(message_id: str) -> bool:
 def customer(case: Case) -> Found:
     """It is known which customer wrote, or the operator's own words say that it is not, or nothing hangs on it."""
     if not case.stranger:
+        # a model may say so of somebody whom a tool has found
+        if case.proposal.category == UNKNOWN_CUSTOMER and any(result.rows for result in case.proposal.results):
+            yield Reason.UNKNOWN_CUSTOMER, "The reply would say that nobody knows the sender, and rows were found."
         return
     declared = case.handler.category(case.proposal.category) if case.handler else None
     if case.proposal.category == UNKNOWN_CUSTOMER:

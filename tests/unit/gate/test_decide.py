@@ -299,3 +299,10 @@ def test_the_members_of_staged_writes_can_be_asked() -> None:
     )
     case = replace(CASE, proposal=REFUND, handler=replace(HANDLER, hold_when=(source,)))
     assert decide(case).reasons == (Reason.HOLD_RULE,)
+
+
+def test_nobody_whom_a_tool_has_found_is_told_that_they_are_unknown() -> None:
+    found = replace(ok("find_order"), rows=(Row(reference="order", tool="find_order", values={"order_id": "1"}),))
+    for results, reasons in (((), []), ((found,), [Reason.UNKNOWN_CUSTOMER])):
+        told = checks.customer(with_proposal(category="unknown_customer", results=results))
+        assert [reason for reason, _ in told] == reasons
