@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -143,12 +142,12 @@ def test_faults_of_the_configuration_are_told_all_at_once(house: House, runner: 
 def test_sigterm_waits_for_the_answer_to_a_reply_that_is_on_its_way(
     house: House, runner: Runner, sink: ThreadedSink
 ) -> None:
-    asked = threading.Event()
+    asked, answered = threading.Event(), threading.Event()
 
     def slowly(phase: Phase) -> None:
         if phase == "stored":
             asked.set()
-            time.sleep(2)
+            assert answered.wait(PATIENCE)
 
     sink.decide(slowly)
     daemon = runner.start(house.directory)
@@ -156,5 +155,8 @@ def test_sigterm_waits_for_the_answer_to_a_reply_that_is_on_its_way(
     assert hand_in(house.lmtp, house.letter("status"))
     assert asked.wait(PATIENCE)
     daemon.signal(signal.SIGTERM)
+    assert wait_for(lambda: "daemon.stopping" in daemon.said())
+    assert not daemon.gone(within=0.5), "it waits"
+    answered.set()
     assert daemon.gone(within=20), daemon.said()
     assert (house.fates()[0].outcome, house.fates()[0].mails) == ("sent", 1), daemon.said()
