@@ -29,6 +29,8 @@ BOUNDARIES = (
     "sent",
 )
 """Every durable boundary on the path of a mail that is answered after a write (`reached` of pipeline and delivery)."""
+FEW = ("in_flight = 64", "in_flight = 8")
+"""Mails worked on at once: one that is begun at each start is given up after twenty of them, as it should be."""
 EXPECTED: dict[Kind, set[str]] = {
     "status": {"sent", "delivery-uncertain"},
     "cancel": {"sent", "delivery-uncertain"},
@@ -132,7 +134,15 @@ def test_killed_at_each_boundary_every_mail_has_one_outcome_at_most_one_reply_an
 
 
 def kill_at_random(
-    house: House, runner: Runner, server: MailServer, *, mails: int, kills: int, seed: int, every: float = 0.02
+    house: House,
+    runner: Runner,
+    server: MailServer,
+    *,
+    mails: int,
+    kills: int,
+    seed: int,
+    every: float = 0.02,
+    life: float = 1.0,
 ) -> None:
     chance = random.Random(seed)
     server.accept(*chance.choices(("status", "cancel", "question", "newsletter"), weights=(4, 4, 1, 1), k=mails))
@@ -141,7 +151,7 @@ def kill_at_random(
             daemon = runner.start(house.directory)
             if chance.random() < 0.8:  # else it dies while it starts
                 daemon.ready()
-            time.sleep(chance.uniform(0.0, 1.0))
+            time.sleep(chance.uniform(0.0, life))
             daemon.kill()
         daemon = runner.start(house.directory)
         until = PATIENCE + mails * 0.5
@@ -179,11 +189,13 @@ def test_killed_many_times_nothing_is_lost_and_nothing_is_done_twice(house: Hous
 
 @pytest.mark.long
 def test_killed_forty_times_while_five_hundred_mails_come_over_lmtp(house: House, runner: Runner) -> None:
-    kill_at_random(house, runner, MailServer(house), mails=500, kills=40, seed=500)
+    house.change("triaged.toml", *FEW)
+    kill_at_random(house, runner, MailServer(house), mails=500, kills=40, seed=500, life=2.0)
 
 
 @pytest.mark.long
 def test_killed_forty_times_while_five_hundred_mails_come_to_a_mailbox(
     house: House, runner: Runner, imap: MailServer
 ) -> None:
-    kill_at_random(house, runner, imap, mails=500, kills=40, seed=501, every=0.1)
+    house.change("triaged.toml", *FEW)
+    kill_at_random(house, runner, imap, mails=500, kills=40, seed=501, every=0.1, life=2.0)
