@@ -67,7 +67,7 @@ def load(directory: Path) -> Release:
         if declared is not None:
             declared.close()
         raise Faults(faults)
-    manifest = _manifest(config)
+    manifest = _manifest(config, declared)
     return Release(
         id=hashlib.sha256(manifest).hexdigest(),
         manifest=manifest,
@@ -122,13 +122,15 @@ def databases(config: Config, document: Document) -> dict[str, Database]:
     return found
 
 
-def _manifest(config: Config) -> bytes:
+def _manifest(config: Config, declared: Catalogue) -> bytes:
     directory = config.directory
     files = [directory / routing.FILE]
     for folder in _FOLDERS:
         if (directory / folder).is_dir():
             files += [
-                path for path in (directory / folder).rglob("*") if path.is_file() and not path.name.startswith(".")
+                path
+                for path in (directory / folder).rglob("*")
+                if path.is_file() and not path.name.startswith(".") and "__pycache__" not in path.parts
             ]
     content: dict[str, Any] = {
         "files": {
@@ -137,6 +139,8 @@ def _manifest(config: Config) -> bytes:
         "settings": {section: json.loads(_json(getattr(config, section))) for section in _BEHAVIOUR},
         "triaged": version("triaged"),
     }
+    if code := {name: function.source for name, function in declared.functions.items() if function.source}:
+        content["code"] = code
     content["settings"]["brain"].pop("base_url", None)
     content["settings"]["brain"].pop("api_key_file", None)
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

@@ -1,12 +1,12 @@
 """Every tool of a configuration, each proven on its database, and the engines that they run on."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from tools import knowledge, ledger, located
+from tools import knowledge, ledger, located, python, python_module
 from tools.bound import Bound
 from tools.confine import LEDGER, Database, Deadline, Engine, Touched, Unprepared, Unusable, connect
 from tools.declaration import ToolTable
@@ -18,6 +18,9 @@ from tools.tool import Tool
 
 class Function(Protocol):
     """A read that code answers."""
+
+    source: str
+    """SHA-256 of the code, where it is the operator's; else empty."""
 
     def __call__(
         self, arguments: Mapping[str, Any], bound: Bound, deadline: Deadline, limit: int, /
@@ -181,10 +184,14 @@ class _Loader:
             self.faults.append(place.fault(f"`{table.name}` is declared twice, first at {where}. Rename one.", "name"))
             return
         self._places[table.name] = place
-        if table.database not in self.engines:
+        if not table.database and table.kind != "python":
+            self.faults.append(place.fault("`database` is missing. Add it."))
+            return
+        if table.database and table.database not in self.engines:
             self.faults.append(place.fault(unknown(table.database, self.engines, "database"), "database"))
             return
-        tool, faults = table.tool(self.engines[table.database].kind, place.document, place.at)
+        engine = self.engines.get(table.database)
+        tool, faults = table.tool(engine.kind if engine else "sqlite", place.document, place.at)
         self.faults += faults
         if tool and not faults:
             self.tools[tool.name] = tool
@@ -192,16 +199,16 @@ class _Loader:
     def prove(self) -> None:
         """Ask each database what it makes of the statements; a database that can't be opened is one fault, not many."""
         closed: dict[str, str] = {}
-        for name in dict.fromkeys(tool.database for tool in self.tools.values()):
+        for name in dict.fromkeys(tool.database for tool in self.tools.values() if tool.database):
             try:
                 self.engines[name].open()
             except Unusable as error:
                 closed[name] = str(error)
                 first = next(tool.name for tool in self.tools.values() if tool.database == name)
                 self.faults.append(self._places[first].fault(str(error), "database"))
-        for tool in self.tools.values():
+        for tool in list(self.tools.values()):
             if tool.database not in closed:
-                self._prove(tool)
+                self._prove_function(tool) if tool.function else self._prove(tool)
         self._prove_ledgers(closed)
 
     def _prove(self, tool: Tool) -> None:
@@ -231,6 +238,30 @@ class _Loader:
         for column in sorted(set(tool.protected) - known):
             self.faults.append(place.fault(unknown(column, known, "column of the changed tables"), "protected"))
         self.touched[tool.name] = touched
+
+    def _prove_function(self, tool: Tool) -> None:
+        """Load the code, and ask the database for the columns that its SQL may read."""
+        engine, place = self.engines.get(tool.database), self._places[tool.name]
+        touched = Touched(functions=python.FUNCTIONS)
+        try:
+            loaded = python_module.load(tool.function, place.document.path.parent)
+            if engine is not None:
+                for query in python.queries(tool.reads, engine.kind):
+                    touched = touched | engine.prove(query, writes=False)
+        except python_module.Unloadable as error:
+            self.faults.append(place.fault(str(error), "function"))
+            return
+        except Unprepared as error:
+            self.faults.append(place.fault(f"`{tool.database}` does not have these columns: {error}", "reads"))
+            return
+        read = touched.read | {(table, "") for table, _ in touched.read}
+        if LEDGER in {table for table, _ in read}:
+            self.faults.append(place.fault(f"A tool can't touch `{LEDGER}`. Leave it to triaged.", "reads"))
+        self.tools[tool.name] = whole = replace(tool, params=loaded.params)
+        self.touched[tool.name] = known = replace(touched, read=read, columns=tool.returns)
+        self.functions[tool.name] = python.PythonTool(
+            whole, loaded.written, engine=engine, touched=known, source=loaded.source
+        )
 
     def learn(self, texts: Path) -> None:
         """Add the search in the operator's own texts."""

@@ -26,6 +26,7 @@ def _for_both(value: Any) -> Any:
 Sql = Annotated[dict[Engine, str], BeforeValidator(_for_both)]
 """One text for both engines, or a table `{ sqlite = "…", postgresql = "…" }` where their SQL truly differs."""
 Name = Annotated[str, Field(pattern=_NAME)]
+TableColumn = Annotated[str, Field(pattern=r"^([A-Za-z_]\w*\.){1,2}[A-Za-z_]\w*$")]
 
 
 def _regex(value: str) -> str:
@@ -143,11 +144,11 @@ class ToolTable(Table):
     """`[[tool]]`."""
 
     name: Name = Field(description="What the model calls it.")
-    kind: Literal["read", "write"] = Field(
-        description="A read returns rows; a write is staged and happens at delivery."
+    kind: Literal["read", "write", "python"] = Field(
+        description="A read returns rows; a write is staged and happens at delivery; python: code answers a read."
     )
     description: str = Field(min_length=1, description="What the model is told.")
-    database: str = Field(description="The `[database.NAME]` of triaged.toml.")
+    database: str = Field(default="", description="The `[database.NAME]` of triaged.toml; only python can do without.")
     scope: Literal["sender", "public"] = Field(
         default="sender",
         description="sender: needs a verified sender and binds `:sender`; public: the same for everybody.",
@@ -164,6 +165,14 @@ class ToolTable(Table):
     )
     columns: dict[str, ColumnTable] = Field(default_factory=dict, description="read: how replies write the columns.")
     statement: Sql | None = Field(default=None, description="read: the SELECT.")
+    function: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="python: `module:name`; the module is `tools/module.py`, or one that Python can import.",
+    )
+    reads: tuple[TableColumn, ...] = Field(
+        default=(), description="python: the columns, as `table.column`, that its SQL may read."
+    )
     guard: tuple[GuardTable, ...] = Field(default=(), description="write: what must not be, in order.")
     step: tuple[StepTable, ...] = Field(default=(), description="write: the changes, in order.")
     idempotent: bool = Field(
@@ -212,6 +221,8 @@ class ToolTable(Table):
         kept = {name: getattr(self, name) for name in _SAME}
         tool = Tool(
             **kept,
+            kind="write" if self.kind == "write" else "read",
+            function=self.function or "",
             params={name: table.parameter() for name, table in self.params.items()},
             result=self.result or _PREFIX.sub("", self.name),
             columns={name: Column(**dict(self.columns.get(name, ColumnTable()))) for name in self.returns},
@@ -236,8 +247,7 @@ class ToolTable(Table):
 
     def _shape(self) -> Iterable[tuple[Key, str]]:
         """What a read or a write must have, and what it can't have."""
-        reads, writes = ("returns", "statement"), ("step",)
-        needed, foreign = (reads, _WRITE_KEYS) if self.kind == "read" else (writes, _READ_KEYS)
+        needed, foreign = _KEYS[self.kind]
         for name in needed:
             if not getattr(self, name):
                 yield (), f"The {self.kind} `{self.name}` has no `{name}`. Add it."
@@ -255,6 +265,11 @@ class ToolTable(Table):
                 yield ("columns", name), unknown(column.currency_column, self.returns, "column of `returns`")
         for name in (name for name, table in self.params.items() if table.origins and self.kind == "read"):
             yield ("params", name, "from"), "`from` belongs to a parameter of a write. Leave it out."
+        if self.kind == "python" and bool(self.reads) != bool(self.database):
+            yield (
+                (),
+                "`database` and `reads` belong together: what the function's SQL may read. Add both or none.",
+            )
         yield from self._amount()
 
     def _amount(self) -> Iterable[tuple[Key, str]]:
@@ -277,6 +292,7 @@ _ITEM_TYPES: dict[Kind, str] = {
     "date": "date",
 }
 _READ_KEYS = frozenset({"returns", "result", "columns", "statement", "bytes"})
+_CODE_KEYS = frozenset({"function", "reads"})
 _WRITE_KEYS = frozenset(
     {
         "guard",
@@ -291,8 +307,14 @@ _WRITE_KEYS = frozenset(
         "protected",
     }
 )
+_KEYS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "read": (("database", "returns", "statement"), _WRITE_KEYS | _CODE_KEYS),
+    "write": (("database", "step"), _READ_KEYS | _CODE_KEYS),
+    "python": (("function", "returns"), _WRITE_KEYS | {"statement", "params"}),
+}
+"""Kind to what it needs, and what does not belong to it."""
 _SAME = (
-    *("name", "kind", "description", "database", "scope", "rows", "bytes", "deadline", "returns"),
+    *("name", "description", "database", "scope", "rows", "bytes", "deadline", "returns", "reads"),
     *("idempotent", "impact", "reversible", "amount", "amount_currency", "amount_unit", "protected"),
 )
 
@@ -304,7 +326,7 @@ def _parameters(tool: Tool) -> Iterable[tuple[Key, str]]:
         yield (), f"`:{name}` is not declared. {unknown(name, [*tool.params, *NAMES], 'parameter')}"
     for name in sorted(tool.params.keys() - used):
         yield ("params", name), f"`{name}` is declared, but no statement uses `:{name}`. Use it or leave it out."
-    if tool.scope == "sender" and not used & {"sender", "customer"}:
+    if tool.scope == "sender" and not tool.function and not used & {"sender", "customer"}:
         yield (), 'No statement uses `:sender`. Compare the owner\'s address with it, or declare `scope = "public"`.'
     reads = [guard.statement for guard in tool.guards] + [
         part for part in (tool.statement, tool.amount_statement) if part

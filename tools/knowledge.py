@@ -52,6 +52,8 @@ _STEPS = 100
 class Knowledge:
     """A full-text index over the passages of one release, in memory. Safe to use from several threads."""
 
+    source = ""
+
     def __init__(self, found: Sequence[Passage]) -> None:
         self._passages = found
         self._lock = threading.Lock()

@@ -80,6 +80,10 @@ class Tool:
     """One for each of `returns`."""
     statement: Statement | None = None
     """The query of a read."""
+    function: str = ""
+    """`module:name` of a read that is a Python function; it has no statement."""
+    reads: tuple[str, ...] = ()
+    """function: the columns, as `table.column`, that its SQL may read."""
 
     guards: tuple[Guard, ...] = ()
     steps: tuple[Step, ...] = ()

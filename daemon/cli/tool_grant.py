@@ -8,7 +8,7 @@ from daemon import config as configuration
 from daemon import release as releases
 from daemon.cli.output import ConfigOption, resolve_config, say
 from daemon.errors import NotFound, NotPossible
-from tools import catalogue, grants
+from tools import catalogue, grants, python
 from tools import statement as statements
 from tools.confine import Database
 from tools.located import unknown
@@ -46,6 +46,7 @@ def command(
         for each in settings.identity.values()
         if each.database == database
     ]
+    more += [query for tool in tools for query in python.queries(tool.reads, chosen.kind)]
     reads = reader or _user(chosen, chosen.url, "--reader")
     writes_as = writer or (_user(chosen, chosen.write_url, "--writer") if chosen.write_url else reads)
     say(grants.postgresql(reach(chosen, tools, more), reader=reads, writer=writes_as))

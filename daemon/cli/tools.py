@@ -85,6 +85,7 @@ def _details(tool: Tool, release: Release) -> dict[str, Any]:
     }
     return {
         **own[tool.kind],
+        **({"function": tool.function} if tool.function else {}),
         "reads_tables": sorted({table for table, _ in touched.read}),
         "deadline": f"{tool.deadline:g} s",
         "schema": tool.schema(),
