@@ -17,7 +17,7 @@ from tests.fuzz.properties import BESIDES, SECONDS, TIMES, examine, look, memory
 BROKEN = sorted((Path(__file__).parents[2] / "mails" / "broken").glob("*.eml"))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chance=st.randoms(use_true_random=False))
 def test_a_mail_that_is_nearly_right_is_read(chance: Random) -> None:
     examine(grammar.mail(chance))
