@@ -50,6 +50,9 @@ _DENIED = frozenset(
         # PostgreSQL: switches the sender, runs text as SQL, reaches files or other servers
         *("set_config", "query_to_xml", "query_to_xml_and_xmlschema", "cursor_to_xml", "table_to_xml", "dblink"),
         *("dblink_exec", "lo_import", "lo_export", "pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_sleep"),
+        *("database_to_xml", "schema_to_xml", "lo_create", "lo_from_bytea", "lo_put", "lo_unlink", "lowrite"),
+        # outlives the transaction, and with it the call
+        *("pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"),
         *("pg_terminate_backend", "pg_cancel_backend", "pg_reload_conf", "txid_current", "pg_notify"),
         # SQLite
         *("load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob"),

@@ -8,14 +8,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.fixtures import escapes
 from tests.fixtures.business import Business, bound, plain_url
 from tools.catalogue import load
-from tools.confine import Database, Deadline, Touched, connect
+from tools.confine import Database, Deadline, Engine, Touched, connect
 from tools.located import Faults
 from tools.outcome import Failed, Refused
 from tools.read import read
 from tools.stage import stage
-from tools.statement import Statement
+from tools.statement import Statement, Unsound, parse
 
 READ = """
 [[tool]]
@@ -29,78 +30,89 @@ returns = ["it"]
 statement = \"\"\"{statement}\"\"\"
 """
 
-ESCAPES = [
-    "SELECT 1 AS it; DROP TABLE orders",
-    "COMMIT; DROP TABLE orders",
-    "ROLLBACK",
-    "DROP TABLE orders",
-    "ALTER TABLE orders ADD COLUMN x TEXT",
-    "CREATE TABLE loot (a TEXT)",
-    "CREATE VIEW loot AS SELECT * FROM customers",
-    "DELETE FROM orders",
-    "UPDATE orders SET total = 0",
-    "INSERT INTO orders (order_id, customer_id, status, total) VALUES ('9', 1, 'x', 0)",
-    "WITH gone AS (DELETE FROM orders RETURNING order_id) SELECT order_id AS it FROM gone",
-    "SELECT it INTO loot FROM (SELECT 1 AS it) x",
-    "TRUNCATE orders",
-    "VACUUM",
-    "EXPLAIN SELECT 1 AS it",
-    "ATTACH DATABASE '/tmp/x' AS x",
-    "DETACH DATABASE main",
-    "PRAGMA table_info(orders)",
-    "SELECT name AS it FROM pragma_table_info('orders')",
-    "SELECT sql AS it FROM sqlite_master",
-    "SELECT load_extension('x') AS it",
-    "SELECT writefile('/tmp/x', 'x') AS it",
-    "SELECT zeroblob(1000000000) AS it",
-    "WITH RECURSIVE n(it) AS (SELECT 1 UNION ALL SELECT it + 1 FROM n) SELECT it FROM n",
-    "SET ROLE postgres",
-    "SELECT set_config('app.sender', 'bob@example.com', true) AS it",
-    "SELECT pg_sleep(10) AS it",
-    "SELECT pg_read_file('/etc/passwd') AS it",
-    "SELECT lo_export(1, '/tmp/x') AS it",
-    "SELECT query_to_xml('select * from customers', true, true, '') AS it",
-    "SELECT dblink('x', 'select 1') AS it",
-    "COPY orders TO '/tmp/x'",
-    "DO $$BEGIN DROP TABLE orders; END$$",
-    "CALL something()",
-    "LISTEN x",
-    "MERGE INTO orders o USING items i ON o.order_id = i.order_id WHEN MATCHED THEN DELETE",
-    "SELECT * FROM orders WHERE order_id = {order_id}",
-    "SELECT order_id AS it FROM orders WHERE order_id = '%(order_id)s' OR %(order_id)s",
-    "SELECT order_id AS it FROM orders WHERE order_id = $1",
-    "SELECT order_id AS it FROM no_such_table",
-    "SELECT no_such_column AS it FROM orders",
-    "SELECT order_id AS it FROM orders WHERE order_id = ",
-    "/* nothing */",
-]
 
-
-@pytest.mark.parametrize("statement", ESCAPES)
-def test_a_read_that_is_more_than_a_query_is_a_fault_on_sqlite(sqlite_business: Business, statement: str) -> None:
-    with pytest.raises(Faults):
-        sqlite_business.load(READ.format(statement=statement, more=""))
+def test_a_read_that_is_more_than_a_query_is_a_fault_on_sqlite(sqlite_business: Business) -> None:
+    for statement in escapes.BOTH:
+        with pytest.raises(Faults):
+            sqlite_business.load(READ.format(statement=statement, more="")).close()
 
 
 def test_a_read_that_is_more_than_a_query_is_a_fault_on_postgresql(postgres_business: Business) -> None:
-    for statement in ESCAPES:
+    for statement in escapes.BOTH:
         with pytest.raises(Faults):
-            postgres_business.load(READ.format(statement=statement, more=""))
+            postgres_business.load(READ.format(statement=statement, more="")).close()
 
 
 def _raw(sql: str) -> Statement:
     return Statement(source=sql, sql=sql, names=(), verb="select")
 
 
-@pytest.mark.parametrize("sql", [sql for sql in ESCAPES if not sql.startswith(("EXPLAIN", "/*"))])
-def test_the_engine_itself_denies_it_on_sqlite(sqlite_business: Business, sql: str, tmp_path: Path) -> None:
+def _tried(engine: Engine, sql: str, touched: Touched) -> list[dict[str, object]] | None:
+    """The rows, or None where the engine denies it."""
+    try:
+        with engine.reading(touched, bound().parameters(), Deadline(1)) as session:
+            return session.fetch(_raw(sql), {}, 5)
+    except (Failed, Refused):
+        return None
+
+
+def test_the_engine_itself_denies_it_on_sqlite(sqlite_business: Business, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     touched = Touched(read=frozenset({("orders", "order_id"), ("orders", "")}))
     engine = connect(sqlite_business.database)
-    with pytest.raises((Failed, Refused)), engine.reading(touched, {}, Deadline(2)) as session:
-        session.fetch(_raw(sql), {}, 5)
+    attacks = [sql for sql in escapes.BOTH if not sql.startswith(("EXPLAIN", "/*"))] + escapes.SQLITE
+    assert {sql: rows for sql in attacks if (rows := _tried(engine, sql, touched)) is not None} == {}
     assert sqlite_business.run("SELECT count(*), sum(total) FROM orders") == [(3, 7699)]
+    assert sqlite_business.run("SELECT count(*) FROM sqlite_master WHERE name LIKE 'loot%'") == [(0,)]
     assert sorted(tmp_path.rglob("*")) == before
+    assert not list(Path("/tmp").glob("triaged-loot*"))
+
+
+STATE = """
+SELECT (SELECT count(*) FROM orders), (SELECT sum(total) FROM orders), (SELECT count(*) FROM items),
+       (SELECT count(*) FROM pg_class WHERE relname LIKE 'loot%'),
+       (SELECT count(*) FROM pg_roles WHERE rolname = 'loot'),
+       (SELECT count(*) FROM pg_policy), (SELECT last_value FROM numbers), (SELECT count(*) FROM pg_prepared_xacts),
+       (SELECT rolsuper FROM pg_roles WHERE rolname = 'shop_reader'), (SELECT count(*) FROM pg_largeobject_metadata)
+"""
+
+
+def test_the_engine_itself_denies_it_on_postgresql(postgres_business: Business, role: Database) -> None:
+    postgres_business.run(
+        "CREATE SEQUENCE numbers",
+        "CREATE FUNCTION sly() RETURNS int LANGUAGE sql AS 'DELETE FROM items RETURNING line'",
+        "GRANT ALL ON numbers TO shop_reader",
+        "GRANT DELETE, SELECT ON items TO shop_reader",
+        "REVOKE SELECT ON items FROM shop_reader",
+    )
+    before = postgres_business.run(STATE)
+    engine = connect(role)
+    attacks = [*escapes.BOTH, *escapes.POSTGRESQL, *escapes.HARMLESS]
+    let = {sql for sql in attacks if _tried(engine, sql, Touched()) is not None}
+    assert let == set(escapes.HARMLESS)
+    who = "SELECT current_setting('app.sender') AS who, current_user AS role, current_setting('is_superuser') AS super"
+    assert _tried(engine, who, Touched()) == [{"who": "ana@example.com", "role": "shop_reader", "super": "off"}]
+    assert _tried(engine, "SELECT email FROM customers", Touched()) == [{"email": "ana@example.com"}]
+    engine.close()
+    assert postgres_business.run(STATE) == before
+    assert not list(Path("/tmp").glob("triaged-loot*"))
+    postgres_business.run("DROP OWNED BY shop_reader")
+
+
+@pytest.mark.parametrize("sql", [sql for sql, why in escapes.HARMLESS.items() if "refused at load" in why])
+def test_what_an_engine_would_let_a_query_do_is_refused_at_load(sql: str) -> None:
+    with pytest.raises(Unsound):
+        parse(sql, "postgresql")
+
+
+def test_a_lock_that_outlives_its_call_is_refused_at_load() -> None:
+    with pytest.raises(Unsound, match="pg_advisory_lock"):
+        parse("SELECT pg_advisory_lock(1) AS it", "postgresql")
+
+
+def test_the_lists_of_attacks_are_long_enough_and_name_nothing_twice() -> None:
+    for attacks in ([*escapes.BOTH, *escapes.SQLITE], [*escapes.BOTH, *escapes.POSTGRESQL]):
+        assert len(attacks) == len(set(attacks)) >= 80
 
 
 @pytest.mark.parametrize(
