@@ -249,8 +249,8 @@ def _spam(case: Case) -> Found | None:
 
 def _not_addressed(case: Case) -> Found | None:
     """Blind copies and lists that hide what they are (RFC 5230 section 4.5)."""
-    if case.through_own_list:
-        return None
+    if case.through_own_list or Reason.UNPARSABLE in case.message.notes:
+        return None  # nobody knows what stands in the fields of what can't be read: a person looks
     named: set[str] = {*case.message.to, *case.message.cc}
     for name in ("resent-to", "resent-cc"):
         named |= {mailbox.address for value in case.all(name) for mailbox in address.read(value).mailboxes}

@@ -75,6 +75,12 @@ def test_config_and_result_travel_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(found)) == found
 
 
+@pytest.mark.parametrize("raw", [b"", b"no field at all\r\n\r\nwords", b"\x00\x01 neither\nthis"])
+def test_what_has_no_field_that_could_name_us_waits_for_a_person(raw: bytes) -> None:
+    found = screen(Arrival(mailbox="support", raw=raw, received_at=datetime.now(UTC)), CONFIG, id="m")
+    assert (found.automatic, found.notes[0]) == (None, Reason.UNPARSABLE)
+
+
 def test_a_fault_of_ours_holds_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.inbound.loops.automatic", lambda _: 1 / 0)
     found = screened(mail(), oversize=5)
