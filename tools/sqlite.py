@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -31,17 +32,21 @@ _LIMITS = {
 _STEPS = 5_000
 """Virtual machine instructions between two looks at the clock: about 0.1 ms."""
 _LOCK_WAIT = 2.0
+_IDLE = 8
+"""Connections that wait for the next read; opening one and reading the schema is most of what a read costs."""
 _UNFINISHED = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
 """A writer was killed in a transaction; who may only read can't undo it (https://sqlite.org/lockingv3.html#hot_journals)."""
 
 
 class SqliteEngine:
-    """A SQLite file; each call has connections of its own, which cost about 0.1 ms."""
+    """A SQLite file; a write has connections of its own, reads take turns on some that stay open."""
 
     kind: Kind = "sqlite"
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._idle: deque[tuple[_File, sqlite3.Connection]] = deque()
+        self._closed = False
 
     def open(self) -> None:
         """Look into the schema with both credentials."""
@@ -83,10 +88,25 @@ class SqliteEngine:
 
     @contextmanager
     def reading(self, touched: Touched, bound: Parameters, deadline: Deadline) -> Iterator["_Session"]:  # noqa: ARG002 - SQLite has no row policies that need the sender
-        """Open the file read-only, with the authorizer in place."""
-        with _told(deadline), closing(_connect(self.database.url, "ro", deadline)) as connection:
-            connection.set_authorizer(enforce(touched))
-            yield _Session(connection, deadline)
+        """A connection that can only read, with the authorizer in place.
+
+        It is kept for the next call unless something went wrong on it: a statement may not have ended.
+        """
+        with _told(deadline):
+            file = _file(self.database.url)
+            connection = self._waiting(file, deadline) or _connect(self.database.url, "ro", deadline)
+            try:
+                connection.set_authorizer(enforce(touched))
+                yield _Session(connection, deadline)
+                connection.set_authorizer(None)
+                connection.set_progress_handler(None, 0)
+            except BaseException:
+                connection.close()
+                raise
+            if self._closed or len(self._idle) >= _IDLE:
+                connection.close()
+            else:
+                self._idle.append((file, connection))
 
     @contextmanager
     def writing(
@@ -117,7 +137,29 @@ class SqliteEngine:
                     connection.rollback()
 
     def close(self) -> None:
-        """Nothing stays open between calls."""
+        """Close idle connections; those in use close when their call ends."""
+        self._closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[1].close()
+
+    def _waiting(self, file: "_File", deadline: Deadline) -> sqlite3.Connection | None:
+        """An idle connection to the file that the path still names, and that can be read."""
+        while self._idle:
+            try:
+                opened, connection = self._idle.pop()
+            except IndexError:  # another thread took it
+                return None
+            try:
+                if opened == file:
+                    connection.execute(f"PRAGMA busy_timeout = {_lock_wait(deadline) * 1000:.0f}")
+                    connection.execute("PRAGMA schema_version").close()
+                    connection.set_progress_handler(lambda: deadline.left() == 0, _STEPS)
+                    return connection
+            except sqlite3.Error:
+                pass  # a writer died: opening the file anew knows what to do
+            connection.close()
+        return None
 
 
 class _Session:
@@ -175,6 +217,22 @@ class _Transaction(_Session):
             self._connection.set_authorizer(None)
 
 
+_File = tuple[int, int]
+"""Device and inode: a path may name another file later."""
+
+
+def _file(url: str) -> _File:
+    try:
+        found = _path(url).stat()
+    except OSError as error:
+        raise Failed(f"The database can't be read: {error.strerror}.") from error
+    return found.st_dev, found.st_ino
+
+
+def _lock_wait(deadline: Deadline) -> float:
+    return min(deadline.left(), _LOCK_WAIT)
+
+
 def _path(url: str) -> Path:
     return Path(url.partition(":///")[2]).absolute()
 
@@ -206,8 +264,11 @@ def _connected(url: str, mode: Literal["ro", "rw"], deadline: Deadline) -> sqlit
     connection = sqlite3.connect(
         f"file:{quote(str(_path(url)))}?mode={mode}",
         uri=True,
-        timeout=min(deadline.left(), _LOCK_WAIT),
+        timeout=_lock_wait(deadline),
         isolation_level=None,
+        check_same_thread=False,
+        # A statement is always prepared under the authorizer of its own call.
+        cached_statements=0,
     )
     try:
         for limit, value in _LIMITS.items():

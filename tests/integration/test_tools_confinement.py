@@ -77,6 +77,40 @@ SELECT (SELECT count(*) FROM orders), (SELECT sum(total) FROM orders), (SELECT c
 """
 
 
+def test_a_connection_that_is_used_again_knows_nothing_of_the_call_before_on_sqlite(sqlite_business: Business) -> None:
+    engine = connect(sqlite_business.database)
+    orders, customers = "SELECT order_id FROM orders", "SELECT email FROM customers"
+    reach = {
+        orders: Touched(read=frozenset({("orders", "order_id"), ("orders", "")})),
+        customers: Touched(read=frozenset({("customers", "email"), ("customers", "")})),
+    }
+    for sql, other in ((orders, customers), (customers, orders)) * 2:
+        assert _tried(engine, sql, reach[sql])
+        assert _tried(engine, other, reach[sql]) is None
+        assert _tried(engine, sql, reach[sql])
+    with pytest.raises(Failed, match="took longer"), engine.reading(reach[orders], {}, Deadline(0)) as session:
+        session.fetch(_raw("SELECT o.order_id FROM orders o" + ", orders" * 12), {}, 5000)
+    assert _tried(engine, orders, reach[orders])
+    engine.close()
+    assert _tried(engine, orders, reach[orders])
+
+
+def test_a_file_that_was_put_in_place_of_another_is_read_on_sqlite(sqlite_business: Business) -> None:
+    engine = connect(sqlite_business.database)
+    touched = Touched(read=frozenset({("orders", "order_id"), ("orders", "")}))
+    assert _tried(engine, "SELECT order_id FROM orders", touched)
+    path = Path(sqlite_business.database.url.removeprefix("sqlite:///"))
+    copy = path.with_suffix(".new")
+    copy.write_bytes(path.read_bytes())
+    sqlite_business.run("INSERT INTO orders VALUES ('3001', 1, 'new', 5, NULL, NULL)")
+    assert len(_tried(engine, "SELECT order_id FROM orders", touched) or []) == 4
+    copy.rename(path)
+    assert len(_tried(engine, "SELECT order_id FROM orders", touched) or []) == 3
+    path.unlink()
+    assert _tried(engine, "SELECT order_id FROM orders", touched) is None
+    engine.close()
+
+
 def test_the_engine_itself_denies_it_on_postgresql(postgres_business: Business, role: Database) -> None:
     postgres_business.run(
         "CREATE SEQUENCE numbers",
