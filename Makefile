@@ -35,9 +35,10 @@ check: .venv/.dev ## ruff, mypy and the import contracts; silent when all is wel
 fix: .venv/.dev ## what ruff can repair and format by itself
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: .venv/.dev ## mails a second, commits a mail, start-up, memory; mail in beside its floors; the embedded brain
+bench: .venv/.dev ## mails a second, commits a mail, start-up, memory; mail in, tools beside their floors; the embedded brain
 	@$(BIN)/python -m benchmarks.pipeline $(ARGS)
 	@$(BIN)/python -m benchmarks.mail
+	@$(BIN)/python -m benchmarks.tools
 	@$(BIN)/python -m benchmarks.embedded
 
 docs: .venv/.dev ## rewrite the documentation that is generated from the code
