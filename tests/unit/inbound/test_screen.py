@@ -77,7 +77,7 @@ def test_config_and_result_travel_to_another_process() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"no field at all\r\n\r\nwords", b"\x00\x01 neither\nthis"])
 def test_what_has_no_field_that_could_name_us_waits_for_a_person(raw: bytes) -> None:
-    found = screen(Arrival(mailbox="support", raw=raw, received_at=datetime.now(UTC)), CONFIG, id="m")
+    found = screened(raw)
     assert (found.automatic, found.notes[0]) == (None, Reason.UNPARSABLE)
 
 
