@@ -16,6 +16,24 @@ from tools.outcome import Refused
 from tools.read import read
 
 ROLES = ("granted_reader", "granted_writer")
+CODE = """
+[[tool]]
+kind = "python"
+name = "sold"
+description = "What was sold."
+database = "shop"
+scope = "public"
+function = "sold:sold"
+reads = ["items.sku"]
+returns = ["sku"]
+"""
+SOLD = """
+from tools.python import tool
+
+@tool()
+def sold(arguments, bound, connection):
+    return connection.fetch("SELECT sku FROM items")
+"""
 LEDGERLESS = ("DROP TABLE triaged_ledger",)
 
 
@@ -34,7 +52,8 @@ def directory(postgres_business: Business, tmp_path: Path) -> Iterator[Path]:
         "write_url": as_role(postgres_business, "granted_writer"),
     }
     scaffold.write(tmp_path / "etc", values={("database", "shop"): urls})
-    (tmp_path / "etc" / "tools" / "shop.toml").write_text(TOOLS)
+    (tmp_path / "etc" / "tools" / "shop.toml").write_text(TOOLS + CODE)
+    (tmp_path / "etc" / "tools" / "sold.py").write_text(SOLD)
     yield tmp_path / "etc"
     for role in ROLES:
         postgres_business.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
@@ -58,6 +77,7 @@ def test_with_the_printed_sql_every_tool_works_and_nothing_else(
     with load(directory / "tools", {"shop": database}) as catalogue:
         assert read(catalogue["find_order"], {"order_id": "1001"}, bound(), catalogue).rows
         assert len(read(catalogue["list_orders"], {}, bound(), catalogue).rows) == 2
+        assert len(read(catalogue["sold"], {}, bound(None), catalogue).rows) == 4
         put = staging(catalogue)
         assert put("move_house", city="Rome").changes
         assert put("forget_order", order_id="1001").changes
