@@ -7,7 +7,7 @@ import pytest
 
 from daemon import demo
 from daemon.demo import Outcome
-from daemon.errors import NotPossible
+from daemon.errors import WrongUse
 from daemon.outbound.sink import Received
 from daemon.store.tables import Mail
 from tools.samples.mails import SampleMail
@@ -93,9 +93,9 @@ def test_an_earlier_demo_goes_on_and_anything_else_is_left_alone(tmp_path: Path)
     (tmp_path / demo.LOG).touch()
     assert not demo.begun(tmp_path)
     (tmp_path / "triaged.toml").touch()
-    with pytest.raises(NotPossible, match="not empty"):
+    with pytest.raises(WrongUse, match="not empty"):
         demo.begun(tmp_path)
-    with pytest.raises(NotPossible, match="not a directory"):
+    with pytest.raises(WrongUse, match="not a directory"):
         demo.begun(tmp_path / "triaged.toml")
     (tmp_path / "sent").mkdir()
     assert demo.begun(tmp_path)

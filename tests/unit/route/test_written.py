@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.errors import NotPossible
+from daemon.errors import WrongUse
 from daemon.route import rules, written
 from daemon.route.facts import facts
 from daemon.route.rules import Rules
@@ -62,7 +62,7 @@ def test_the_condition_says_what_such_mail_has_in_common(by: By, when: str, name
     ("message", "by"), [(mail(), "list"), (mail(subject=" "), "subject"), (mail(sender=Sender(address="")), "domain")]
 )
 def test_a_mail_that_has_nothing_of_the_kind_gives_no_rule(message: Message, by: By) -> None:
-    with pytest.raises(NotPossible, match="--by"):
+    with pytest.raises(WrongUse, match="--by"):
         written.condition(message, by)
 
 
@@ -92,7 +92,7 @@ def test_whatever_stands_in_the_mail_the_rule_takes_it(subject: str, address: st
     for by in ("sender", "domain", "list", "subject"):
         try:
             when = written.condition(message, by)
-        except NotPossible:
+        except WrongUse:
             continue
         block = written.rule(written.name_for(message, by, ()), when, {"hold": hold})
         route = read(block).route(facts(message, now=NOW))
