@@ -375,9 +375,13 @@ def secret(config: Config, path: Path) -> str:
     """Read a secret that the configuration names.
 
     Raises:
-        Faults: it is missing or world-readable.
+        Faults: it is missing, world-readable, or can't be read.
     """
     file = secrets.locate(config.directory, path)
     if problem := secrets.problem(file):
         raise Faults([Fault(path=file, message=problem)])
-    return file.read_text(encoding="utf-8").strip()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        told = f"The secret can't be read ({type(error).__name__}). Let this user read it, as UTF-8."
+        raise Faults([Fault(path=file, message=told)]) from error

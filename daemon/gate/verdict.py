@@ -84,6 +84,7 @@ class Reason(StrEnum):
     STALE = "stale-draft"
     STALE_WRITE = "stale-write"
     REFUSED_BY_SERVER = "refused-by-server"
+    UNADDRESSABLE = "unaddressable"
     SERVER_UNAVAILABLE = "server-unavailable"
     DELIVERY_UNCERTAIN = "delivery-uncertain"
     BOUNCED = "bounced"

@@ -40,7 +40,6 @@ from daemon.inbound.imap_look import Cursors, Interrupted, Look, Memory, NotComm
 from daemon.inbound.imap_trouble import Timing, Trouble, diagnose, pause
 from daemon.inbound.waker import Waker
 from daemon.secrets import Credential
-from tools.errors import TriagedError
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -305,7 +304,7 @@ class Reader:
         """Whether there is another credential than the one that was refused: no need to wait longer with that."""
         try:
             return self._credential() != self._used
-        except TriagedError:
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is looked at again
             return False
 
     def _tell(self, state: DoorState, detail: str = "", failures: int = 0) -> None:

@@ -82,9 +82,8 @@ class Calls:
         Raises:
             OSError, IMAPClientAbortError: the connection is lost; who asked was told.
         """
-        served = False
-        for call in _taken(self._work):
-            served = True
+        taken = _taken(self._work)
+        for number, call in enumerate(taken, start=1):
             if not call.answer.set_running_or_notify_cancel():
                 continue
             try:
@@ -92,12 +91,13 @@ class Calls:
                 call.answer.set_result(call.work(client))
             except LOST as error:
                 answer([call.answer], self.unreachable("was lost"), error)
+                answer([each.answer for each in taken[number:]], self.unreachable("was lost"), error)
                 raise
             except IMAPClientError as error:
                 answer([call.answer], self._refused(call.folder or self._folder, error), error)
             except Exception as error:  # noqa: BLE001 - the caller's own, which it gets
                 call.answer.set_exception(error)
-        return served
+        return bool(taken)
 
     def refuse(self, what: str) -> None:
         """Tell everybody who waits that it can't be done now."""

@@ -167,16 +167,17 @@ def read(client: "IMAPClient", folder: str, known: FolderCursor | None, *, back:
     uidvalidity, uidnext = int(selected[b"UIDVALIDITY"]), int(selected.get(b"UIDNEXT", 0))
     if not uidnext:  # RFC 3501 section 6.3.1: a client can't rely on it
         uidnext = max(client.search(["UID", "*"]), default=0) + 1
+    if known is not None and uidnext <= known.last_uid and not client.search(["UID", f"{known.last_uid}"]):
+        known, back = None, True  # put back from a backup: the numbers behind are given again
     last = _start(known, uidvalidity, uidnext, back=back)
-    if uidnext <= last + 1:
-        return Batch(uidvalidity=uidvalidity, last_uid=last)
+    # UIDNEXT may lag behind, so it is not asked whether there is anything
     uids = sorted(uid for uid in client.search(["UID", f"{last + 1}:*"]) if uid > last)
     chunk = uids[:CHUNK]
     answer = client.fetch(chunk, [_HEADER]) if chunk else {}
     headers = tuple(header for uid in chunk if (header := _fetched(answer.get(uid, {}))) is not None)
     return Batch(
         uidvalidity=uidvalidity,
-        last_uid=chunk[-1] if chunk else uidnext - 1,
+        last_uid=chunk[-1] if chunk else max(last, uidnext - 1),
         headers=headers,
         more=len(uids) > len(chunk),
     )

@@ -25,6 +25,10 @@ def soon(ends: datetime | None, now: datetime) -> bool:
     return ends is not None and ends - now <= SOON
 
 
+_FAR = 32503680000.0
+"""The year 3000, as seconds since 1970: a provider may name any number."""
+
+
 async def watch(
     grants: Mapping[str, Grant], tell: Tell, *, clock: Callable[[], datetime], every: float = EVERY
 ) -> None:
@@ -46,7 +50,10 @@ async def watch(
                 continue
             except Unreachable:
                 continue  # the door says so, if the token ends before the provider is back
-            at = datetime.fromtimestamp(ends, UTC) if ends is not None else None
+            except Exception as error:
+                log.exception("oauth.watch-failed", mailbox=mailbox, error=type(error).__name__)
+                continue
+            at = datetime.fromtimestamp(min(ends, _FAR), UTC) if ends is not None else None
             tell(mailbox, at)
             now = clock()
             due = mailbox not in warned or now - warned[mailbox] >= _DAILY

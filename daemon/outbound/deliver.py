@@ -25,7 +25,7 @@ from daemon.errors import Refused4xx, Refused5xx, Stopped, StoreBusy, Uncertain,
 from daemon.gate.verdict import Reason
 from daemon.outbound.compose import Composed, compose, kept
 from daemon.outbound.parts import Outbound
-from daemon.outbound.smtp import Opened
+from daemon.outbound.smtp import Opened, Submission
 from daemon.store import delivering, ending
 from daemon.store.delivering import Given
 from daemon.store.job import Halt, Job, load
@@ -123,6 +123,13 @@ async def _halt(parts: Outbound, job: Job) -> Halt | None:
     return await parts.store.read(lambda session: delivering.may_apply(session, parts.store.vault, job))
 
 
+def _submission(parts: Outbound) -> Submission:
+    try:
+        return parts.submission()
+    except Permanent as error:  # a CA file that is being replaced, say: nothing that is about this mail
+        raise Unreachable(str(error)) from error
+
+
 async def _transmit(parts: Outbound, job: Job) -> bool:
     """SMTP up to RCPT, T4, DATA, T5."""
     if _shadow(parts, job):
@@ -130,11 +137,12 @@ async def _transmit(parts: Outbound, job: Job) -> bool:
     try:
         await _look(parts, job)  # after an outage it takes a while, in which no mail server should have to wait
         composed = composed_for(parts, job)
-        opened = await parts.submission().open(composed.mail_from, composed.rcpt_to, size=len(composed.raw))
+        opened = await _submission(parts).open(composed.mail_from, composed.rcpt_to, size=len(composed.raw))
     except (Refused4xx, Unreachable, Faults) as error:
         return await _retry(parts, job, str(error))
     except Permanent as error:
-        return await _hold(parts, job, Reason.REFUSED_BY_SERVER, str(error))
+        said = isinstance(error, Refused5xx)
+        return await _hold(parts, job, Reason.REFUSED_BY_SERVER if said else Reason.UNADDRESSABLE, str(error))
     await parts.reached(job.id, "opened")
     try:
         await _look(parts, job)

@@ -161,11 +161,24 @@ class Filing:
         while True:
             look = partial(filing.unfiled, mailbox=self._mailbox, after=after, limit=BATCH)
             mails = await self._store.read(look)
-            for group in self._groups(mails):
-                await self._show(group)
+            await self._show_all(self._groups(mails))
             if len(mails) < BATCH:
                 return
             after = mails[-1].message
+
+    async def _show_all(self, groups: Sequence[Sequence[Lying]]) -> None:
+        """A folder that refuses does not keep the others from being shown; when all fail, the mailbox is away."""
+        failed: list[tuple[Sequence[Lying], Exception]] = []
+        for group in groups:
+            try:
+                await self._show(group)
+            except Exception as error:  # noqa: BLE001 - told below, or raised
+                failed.append((group, error))
+        if failed and len(failed) == len(groups):
+            raise failed[0][1]
+        for group, why in failed:
+            self._refused |= {mail.message: time.monotonic() + REFUSED for mail in group}
+            log.warning("mail.not-filed", mailbox=self._mailbox, why=type(why).__name__, number=len(group))
 
     def _groups(self, mails: Sequence[Lying]) -> list[list[Lying]]:
         """The mails by their folder, without those that were refused lately."""

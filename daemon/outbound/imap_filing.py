@@ -237,6 +237,8 @@ def find(client: "IMAPClient", folder: str, message_ids: Sequence[str]) -> dict[
     uidvalidity, first = int(selected[b"UIDVALIDITY"]), max(1, int(selected.get(b"UIDNEXT", 1)) - RECENT)
     found: dict[str, Position] = {}
     for message_id in message_ids:
+        if not (message_id.isascii() and message_id.isprintable()):
+            continue  # no server could be asked for it
         uids = client.search(["UID", f"{first}:*", "HEADER", "Message-ID", f"<{message_id}>"])
         if uids:
             found[message_id] = Position(folder=folder, uidvalidity=uidvalidity, uid=max(uids))

@@ -185,7 +185,7 @@ def retry(
         message = content.message_of(vault, mail)
         conversations.attach(session, vault, queue, mail, message, base_subject, now=now, debounce=0)
     else:
-        conversations.enqueue(session, queue, session.get_one(Conversation, mail.conversation_id))
+        conversations.enqueue(session, queue, session.get_one(Conversation, mail.conversation_id, with_for_update=True))
     records.write(
         session, "retried", at=now, actor=by, message=mail.id, person=mail.person_id, as_human_mail=as_human_mail
     )

@@ -92,9 +92,18 @@ def end(session: Session, draft: Draft, *, now: datetime) -> None:
 
 def _named(session: Session, vault: Vault, answer: Answer) -> list[Mail]:
     """The mails that it answers, and that came from somebody whom it went to."""
-    macs = [vault.mac("message-id", each) for each in dict.fromkeys((*answer.parents, *reversed(answer.ancestors)))]
-    rows = session.exec(select(Mail).where(col(Mail.message_id_mac).in_(macs[:_NAMED])).order_by(col(Mail.id))).all()
-    return [mail for mail in rows if _went_to(vault, mail, answer.recipients)]
+    parents = _by_id(session, vault, answer.parents)
+    # References were copied from the mail that is answered, whose author may have named anybody's: they count within
+    # its own conversation only
+    inside = {mail.conversation_id for mail in parents} - {None}
+    ancestors = [mail for mail in _by_id(session, vault, answer.ancestors) if mail.conversation_id in inside]
+    rows = {mail.id: mail for mail in (*parents, *ancestors)}
+    return [mail for _, mail in sorted(rows.items()) if _went_to(vault, mail, answer.recipients)]
+
+
+def _by_id(session: Session, vault: Vault, message_ids: Sequence[str]) -> Sequence[Mail]:
+    macs = [vault.mac("message-id", each) for each in dict.fromkeys(reversed(message_ids))]
+    return session.exec(select(Mail).where(col(Mail.message_id_mac).in_(macs[:_NAMED]))).all()
 
 
 def _went_to(vault: Vault, mail: Mail, recipients: frozenset[str]) -> bool:

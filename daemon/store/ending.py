@@ -83,7 +83,7 @@ def moot(session: Session, queue: Queue, job: Job, *, now: datetime) -> None:
     transition.step(session, job, job.state, token=new_id(), state="refused")
     draft = session.get_one(Draft, job.draft)
     conversations.retire(session, draft, now)
-    conversation = session.get_one(Conversation, job.conversation)
+    conversation = session.get_one(Conversation, job.conversation, with_for_update=True)
     conversations.enqueue(session, queue, conversation)
 
 

@@ -1,5 +1,7 @@
 """The transaction that takes a mail in: stored once, put into its conversation, cursor moved, work enqueued."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,8 +75,8 @@ def ingest(
     """
     if incoming.position is not None:
         folders.advance(session, incoming.message.mailbox, incoming.position, now)
-    digest = vault.mac("digest", incoming.digest)
-    if known := _known(session, incoming, digest):
+    digest, *others = _digests(vault, incoming)
+    if known := _known(session, incoming, [digest, *others]):
         return Stored(message=known.id, duplicate=True, conversation=known.conversation_id)
     about = bouncing.find(session, incoming.told) if incoming.told else None
     # what tells of a reply quotes it, so it belongs to whom the reply went to
@@ -115,9 +117,21 @@ def ingest(
     return Stored(message=mail.id, conversation=conversation.id)
 
 
-def _known(session: Session, incoming: Incoming, digest: str) -> Mail | None:
+def _digests(vault: Vault, incoming: Incoming) -> tuple[str, ...]:
+    """The look-up value of a mail, and those under which it may be stored already.
+
+    A mail that could not be read in time was stored by its octets. A copy that is ignored (by a list, or flagged as
+    spam) is not the copy that came to us directly: the fields that make the difference are no part of the content.
+    """
+    octets = hashlib.sha256(incoming.raw).hexdigest()
+    if incoming.ignored is not None:
+        return (vault.mac("digest", f"{incoming.digest}:ignored"), vault.mac("digest", octets))
+    return (vault.mac("digest", incoming.digest), vault.mac("digest", octets))
+
+
+def _known(session: Session, incoming: Incoming, digests: Sequence[str]) -> Mail | None:
     """The same mail, stored before; its position is renewed, since UIDs change when a mailbox is rebuilt."""
-    where = (col(Mail.mailbox) == incoming.message.mailbox, col(Mail.digest_mac) == digest)
+    where = (col(Mail.mailbox) == incoming.message.mailbox, col(Mail.digest_mac).in_(digests))
     known = session.exec(select(Mail).where(*where)).first()
     if known is not None and incoming.position is not None:
         known.folder, known.uidvalidity, known.uid = (

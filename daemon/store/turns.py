@@ -219,7 +219,7 @@ def postpone(session: Session, queue: Queue, claimed: Claimed, *, now: datetime,
     run.state, run.finished_at = "postponed", now
     session.add(run)
     records.write(session, "postponed", at=now, actor="daemon", run=run.id, **usage(run))
-    conversation = session.get_one(Conversation, claimed.conversation)
+    conversation = session.get_one(Conversation, claimed.conversation, with_for_update=True)
     conversation.working_run = None
     conversations.enqueue(session, queue, conversation, delay=delay)
     carry_hint(session, run, conversation)
