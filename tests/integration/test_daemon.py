@@ -101,6 +101,14 @@ async def test_a_mail_that_comes_twice_is_answered_once(office: Office) -> None:
     assert (fate.rows, fate.mails) == (1, 1)
 
 
+async def test_a_copy_that_a_list_sent_does_not_swallow_the_one_that_came_to_us(office: Office) -> None:
+    letter = office.house.letter("status")
+    async with office.open():
+        await office.post(b"Precedence: list\r\n" + letter.raw, letter.raw)
+        (fate,) = await office.fates(lambda fate: fate.mails == 1)
+    assert fate.rows == 2
+
+
 async def test_a_reload_takes_the_new_rules_and_refuses_broken_ones(office: Office) -> None:
     async with office.open():
         before = office.daemon.release.id

@@ -30,6 +30,7 @@ class Box:
     away: int = 0
     """How many calls fail before the next is served."""
     refuses: set[str] = field(default_factory=set)
+    refused_folder: str = ""
     lost: dict[str, Position] = field(default_factory=dict)
     """Message-ID to place, of what was moved without a note."""
 
@@ -38,6 +39,8 @@ class Box:
         if self.away:
             self.away -= 1
             raise Unreachable("The mailbox can't be reached. It is tried again.")
+        if mails[0].folder == self.refused_folder:
+            raise Unreachable("The mailbox refuses. Check its folders and rights.")
         if self.lost:
             return Shelved(done=tuple(Done(mail=mail, missing=True, sought="Held") for mail in mails))
         taken = [mail for mail in mails if mail.message not in self.refuses]
@@ -147,6 +150,15 @@ async def test_mails_of_each_folder_go_together(desk: Desk, box: Box, filing: Fi
     here, there = {take(desk, 1), take(desk, 2)}, {take(desk, 3, "Held")}
     await filing.sweep()
     assert sorted(map(set, box.calls), key=len) == [there, here]
+
+
+async def test_a_folder_that_refuses_keeps_no_other_from_being_shown(desk: Desk, box: Box, filing: Filing) -> None:
+    box.refused_folder = "Dropbox"
+    take(desk, 1, "Dropbox")
+    shown = take(desk, 2)
+    await filing.sweep()
+    await filing.sweep()
+    assert (list(box.shown), len(box.calls)) == ([shown], 2)
 
 
 async def test_a_move_that_was_made_and_not_noted_is_noted_when_it_is_found(
