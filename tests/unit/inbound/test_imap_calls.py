@@ -25,6 +25,6 @@ def test_when_the_connection_breaks_everybody_who_waits_is_told() -> None:
     calls = Calls("support", "INBOX", waker)
     asked = [calls.ask(work, None, readonly=True) for work in (cut, id, id)]
     with pytest.raises(ConnectionResetError):
-        calls.serve(Client())  # type: ignore[arg-type]
+        calls.serve(Client())
     assert [type(each.exception(timeout=0)) for each in asked] == [Unreachable] * 3
     waker.close()
