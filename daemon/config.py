@@ -9,12 +9,13 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from daemon import secrets
 from daemon.accounts import MailboxConfig, SmtpConfig
+from daemon.caps import LimitsConfig
 from daemon.databases import DatabaseConfig
 from daemon.duration import Duration
 from daemon.loopback import is_loopback
 from daemon.section import Section
 from tools import located
-from tools.located import Document, Fault, Faults
+from tools.located import Document, Fault, Faults, Key
 
 FILE = "triaged.toml"
 
@@ -108,54 +109,6 @@ class ReplyConfig(Section):
         default=("human", "agent", "real person", "speak to someone", "Mensch", "Mitarbeiter"),
         description="Words by which a sender asks for a person; such a mail is held.",
     )
-
-
-class LimitConfig(Section):
-    """How much may happen without a person."""
-
-    name: str = Field(description="Shown when it holds a draft.")
-    per: Literal["action", "sender", "conversation", "handler", "mailbox", "total"] = Field(
-        default="sender", description="What is counted together."
-    )
-    window: Duration = Field(default=86400.0, description="Sliding window.")
-    count: int | None = Field(default=None, ge=0, description="At most so many automatic replies or writes.")
-    amount: str | None = Field(default=None, description='At most so much money: `"50.00 EUR"`.')
-    tool: str | None = Field(default=None, description="Only writes of this tool; none: every automatic reply.")
-
-
-class BreakerConfig(Section):
-    """When sending turns itself off, until a person says `triaged resume breaker`: something is wrong."""
-
-    replies: int = Field(default=200, ge=1, description="At most so many automatic replies within ten minutes.")
-    bounces: int = Field(default=10, ge=1, description="At most so many of our mails may come back within an hour.")
-    refusals: int = Field(
-        default=10, ge=1, description="At most so many of our mails may be refused for good within an hour."
-    )
-
-
-class LimitsConfig(Section):
-    """Caps that hold whatever a handler says."""
-
-    debounce: Duration = Field(
-        default=20.0,
-        description="Wait for more mail of the same conversation before answering; at most five times as long in all.",
-    )
-    grace: Duration = Field(
-        default=0.0,
-        description="Delay before an automatic reply leaves; till then `triaged drafts recall` takes it back.",
-    )
-    max_age: Duration = Field(default=86400.0, description="Older mail is never answered by itself.")
-    replies_per_sender: int = Field(
-        default=10, ge=1, description="Automatic replies to one address within three hours."
-    )
-    replies_per_hour: int = Field(default=500, ge=1, description="Automatic replies in all within an hour.")
-    replies_per_conversation: int = Field(
-        default=5, ge=1, description="Automatic replies in one conversation within a day."
-    )
-    replies_per_mailbox: int = Field(default=300, ge=1, description="Automatic replies of one mailbox within an hour.")
-    breaker: BreakerConfig = Field(default_factory=BreakerConfig, description="When sending turns itself off.")
-    in_flight: int = Field(default=64, ge=1, le=1000, description="Mails worked on at the same time.")
-    limit: tuple[LimitConfig, ...] = Field(default=(), description="`[[limits.limit]]`: money and count limits.")
 
 
 class PersonConfig(Section):
@@ -293,19 +246,47 @@ def load(directory: Path) -> Config:
     return config
 
 
+def for_command(directory: Path) -> Config:
+    """Read triaged.toml for a command that works on the store: it logs in nowhere, so no secret has to be there.
+
+    Raises:
+        Faults: everything that is wrong with the file itself.
+    """
+    return _parsed(directory)[0]
+
+
+def store_alone(directory: Path) -> Config:
+    """Read `[store]` and nothing else, so that sending can be stopped whatever is wrong with the rest.
+
+    Raises:
+        Faults: the file is no TOML, or `[store]` has faults.
+    """
+    document = located.load(directory / FILE)
+    at: Key = ("store",) if isinstance(document.data.get("store"), dict) else ()
+    store = located.validate(document, StoreConfig, at=at)
+    config = Config.model_construct(store=store, mailbox={})
+    config._directory = directory.absolute()  # noqa: SLF001 - as in `_parsed`
+    return config
+
+
 def read(directory: Path) -> tuple[Config, Document]:
     """Read triaged.toml and keep where its keys stand.
 
     Raises:
         Faults: everything that is wrong with it.
     """
-    document = located.load(directory / FILE)
-    config = located.validate(document, Config)
-    config._directory = directory.absolute()  # noqa: SLF001 - a private attribute of our own model, set once here
+    config, document = _parsed(directory)
     faults = [*_secret_faults(config, document), *_oauth_faults(config, document), *_form_faults(config, document)]
     faults += _door_faults(config, document)
     if faults:
         raise Faults(faults)
+    return config, document
+
+
+def _parsed(directory: Path) -> tuple[Config, Document]:
+    document = located.load(directory / FILE)
+    config = located.validate(document, Config)
+    config._directory = directory.absolute()  # noqa: SLF001 - a private attribute of our own model, set once here
     return config, document
 
 

@@ -271,7 +271,7 @@ class Daemon:
         self._stack.push_async_callback(door.stop)
 
     def _door(self, name: str, mailbox: MailboxConfig) -> Door:
-        take, tell = self._receive, self._told.listener(name)
+        take, tell = self._receive, self._told.listener(name, mailbox.mode)
         if mailbox.kind == "maildir":
             assert mailbox.path is not None
             return Watcher(name, mailbox.model_copy(update={"path": self.config.resolve(mailbox.path)}), take, tell)

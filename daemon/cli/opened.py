@@ -1,6 +1,6 @@
 """Opens the store for a command, checks its schema, and closes it again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,14 +28,16 @@ class Opened:
 
 
 @contextmanager
-def open_store(directory: Path | None) -> Iterator[Opened]:
-    """The store of the configuration in `directory`.
+def open_store(
+    directory: Path | None, *, read: Callable[[Path], Config] = configuration.for_command
+) -> Iterator[Opened]:
+    """The store of the configuration in `directory`, as `read` reads it.
 
     Raises:
         Faults: the configuration.
         StoreUnusable, SchemaMismatch: the store.
     """
-    config = configuration.load(resolve_config(directory))
+    config = read(resolve_config(directory))
     store = opened(config)
     try:
         schema.check(store)

@@ -64,7 +64,8 @@ def _daemon(found: Status, now: datetime) -> str:
 
 
 def _mailbox(mailbox: MailboxStatus, now: datetime, *, running: bool, suffix: str) -> Iterator[str]:
-    shadow = " (shadow: nothing leaves)" if mailbox.mode == "shadow" else ""
+    mode = mailbox.mode if running else mailbox.mode_in_file
+    shadow = " (shadow: nothing leaves)" if mode == "shadow" else ""
     if mailbox.state is None or mailbox.since is None:
         doing = "not heard of yet"
     elif not running and mailbox.state == DoorState.STOPPED:
@@ -74,6 +75,9 @@ def _mailbox(mailbox: MailboxStatus, now: datetime, *, running: bool, suffix: st
     else:
         doing = f"nobody reads it; was {mailbox.state}"
     yield from _entry("mailbox", f"{mailbox.name}: {doing}{shadow}")
+    if mode != mailbox.mode_in_file:
+        said = f"triaged.toml says {mailbox.mode_in_file}, but the daemon runs it as {mode}"
+        yield from _entry("", f"{said}. That needs a restart: systemctl restart triaged")
     if mailbox.failures:
         yield from _entry("", f"{mailbox.failures} failures in a row" if mailbox.failures > 1 else "failed once")
     if mailbox.detail:

@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from daemon.config import Config, LimitConfig
+from daemon.caps import LimitConfig
+from daemon.config import Config
 from daemon.store.limits import CAPS, Charge
 from handlers.contract import Handler, Limit, Message, Proposal
 from tools.staged import StagedWrite

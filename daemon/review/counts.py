@@ -36,6 +36,8 @@ class MailboxStatus:
     name: str
     kind: str
     mode: str
+    """As the daemon runs or ran last; as the file says, if it never did."""
+    mode_in_file: str
     state: str | None
     """What the door did when it was last heard of; None: it never was."""
     since: datetime | None
@@ -135,7 +137,8 @@ def _mailbox(session: Session, name: str, config: MailboxConfig, door: Door | No
     return MailboxStatus(
         name=name,
         kind=config.kind,
-        mode=config.mode,
+        mode=door.mode if door else config.mode,
+        mode_in_file=config.mode,
         state=door.state if door else None,
         since=door.since if door else None,
         failures=door.failures if door else 0,

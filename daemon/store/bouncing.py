@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.store import breaker, records
 from daemon.store.notification import Notification
 from daemon.store.seal import Vault

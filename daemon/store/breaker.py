@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import event
 from sqlmodel import Session
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.store import limits, records, switches
 from daemon.store.limits import Charge
 from daemon.store.seal import Vault

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.errors import Stopped
 from daemon.store import answered, bouncing, breaker, content, conversations, limits, records, switches, transition
 from daemon.store.codec import decode

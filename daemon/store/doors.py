@@ -18,6 +18,8 @@ class Door:
     mailbox: str
     state: str
     """One of `daemon.inbound.arrival.DoorState`."""
+    mode: str
+    """`shadow` or `live`, as the daemon runs."""
     detail: str = ""
     """What is wrong and what to do; may quote a server."""
     failures: int = 0
@@ -35,6 +37,7 @@ def keep(session: Session, vault: Vault, doors: Iterable[Door]) -> None:
         sealed = vault.seal(INSTALLATION, "doors.detail", door.mailbox, door.detail.encode()) if door.detail else None
         values = {
             "state": door.state,
+            "mode": door.mode,
             "failures": door.failures,
             "since": door.since,
             "seen_at": door.seen_at,
@@ -52,6 +55,7 @@ def every(session: Session, vault: Vault) -> dict[str, Door]:
         row.mailbox: Door(
             mailbox=row.mailbox,
             state=row.state,
+            mode=row.mode,
             detail=vault.open(INSTALLATION, "doors.detail", row.mailbox, row.detail).decode() if row.detail else "",
             failures=row.failures,
             since=row.since,

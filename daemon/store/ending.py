@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.store import answered, breaker, conversations, drafts, records, switches, transition
 from daemon.store.job import Job
 from daemon.store.queue import Queue

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.store import answered, bouncing, conversations, folders, records
 from daemon.store.codec import encode
 from daemon.store.human_answer import Answer

@@ -148,6 +148,8 @@ class DoorRow(Table, table=True):
     mailbox: str = Field(primary_key=True)
     state: str
     """One of `daemon.inbound.arrival.DoorState`."""
+    mode: str
+    """`shadow` or `live`, as the daemon runs; the file may say another by now."""
     failures: int = 0
     """Failures in a row."""
     since: datetime = instant()

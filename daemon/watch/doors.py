@@ -39,17 +39,25 @@ class Doors:
         self._doors: dict[str, Door] = {}
         self._news = asyncio.Event()
 
-    def listener(self, mailbox: str) -> Tell:
-        """What a door calls when its state changes."""
-        self._hear(mailbox, DoorState.STARTING, "", 0)
-        return partial(self._hear, mailbox)
+    def listener(self, mailbox: str, mode: str) -> Tell:
+        """What a door calls when its state changes; `mode` is that of its mailbox, which a reload does not change."""
+        self._hear(mailbox, mode, DoorState.STARTING, "", 0)
+        return partial(self._hear, mailbox, mode)
 
-    def _hear(self, mailbox: str, state: DoorState, detail: str, failures: int) -> None:
+    def _hear(self, mailbox: str, mode: str, state: DoorState, detail: str, failures: int) -> None:
         now, before = self._clock(), self._doors.get(mailbox)
         same = before is not None and (before.state == state.value or {before.state, state.value} <= _BUSY)
         since = before.since if before is not None and same else now
-        heard = Door(mailbox=mailbox, state=state.value, detail=detail, failures=failures, since=since, seen_at=now)
-        self._doors[mailbox] = replace(heard, login_ends=before.login_ends if before else None)
+        self._doors[mailbox] = Door(
+            mailbox=mailbox,
+            state=state.value,
+            mode=mode,
+            detail=detail,
+            failures=failures,
+            since=since,
+            seen_at=now,
+            login_ends=before.login_ends if before else None,
+        )
         if before is None or not same or (before.detail, before.failures) != (detail, failures):
             self._news.set()
 

@@ -18,6 +18,7 @@ def upgrade() -> None:
         "doors",
         sa.Column("mailbox", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("mode", sa.String(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("since", sa.DateTime(), nullable=False),
         sa.Column("seen_at", sa.DateTime(), nullable=False),

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.errors import StoreBusy, Unreachable
 from daemon.review import paused
 from daemon.store import breaker, switches, turns
@@ -125,7 +125,7 @@ def test_what_is_off_uncertain_or_away_is_told(desk: Desk, exposition: Expositio
     desk.set(Delivery, desk.rows(Delivery, draft_id=draft)[0].id, state="uncertain")
     doors = {"support": "waiting for mail", "billing": "login refused"}
     for mailbox, state in doors.items():
-        row = DoorRow(mailbox=mailbox, state=state, since=desk.now, seen_at=desk.now)
+        row = DoorRow(mailbox=mailbox, mode="live", state=state, since=desk.now, seen_at=desk.now)
         desk.store.write_now(lambda session, row=row: session.add(row))  # type: ignore[misc]
     found = scrape(exposition)
     assert (found["breaker_open"], found["breaker_opened_total"], found["paused"]) == (1, 1, 1)

@@ -115,7 +115,7 @@ async def test_a_token_that_the_mail_server_refuses_is_a_refused_login(watched: 
 async def test_the_end_of_a_login_stands_with_the_door_of_its_mailbox(store: Store) -> None:
     now = datetime.now(UTC)
     told = Doors(store, lambda: now)
-    hear = told.listener("support")
+    hear = told.listener("support", "live")
     told.login_ends("support", now + timedelta(days=3))
     hear(DoorState.WAITING, "", 0)
     await told.keep()

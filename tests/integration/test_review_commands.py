@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.caps import BreakerConfig
 from daemon.cli import invoke
-from daemon.config import BreakerConfig
 from daemon.store import breaker
 from daemon.store.notification import Notification
 from daemon.store.queue import Queue

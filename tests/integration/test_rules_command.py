@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon import cli
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.store import ingest
 from daemon.store.queue import Queue
 from tests.fixtures.mails import NOW, incoming

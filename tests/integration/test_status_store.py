@@ -39,7 +39,7 @@ def look(desk: Desk, *, running: bool | None = None) -> Status:
 
 async def test_what_a_door_says_stands_in_the_store_with_its_detail_sealed(desk: Desk) -> None:
     told = Doors(desk.store, lambda: desk.now, every=30, gather=0)
-    tell = told.listener("support")
+    tell = told.listener("support", "live")
     tell(DoorState.LOGIN_REFUSED, "The server refuses the login of secret@shop.example.", 3)
     await told.keep()
     (mailbox,) = look(desk).mailboxes
@@ -54,7 +54,7 @@ async def test_what_a_door_says_stands_in_the_store_with_its_detail_sealed(desk:
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 async def test_a_change_is_kept_at_once_and_a_mail_that_is_read_is_no_change(desk: Desk) -> None:
     told = Doors(desk.store, lambda: desk.now, every=30, gather=0)
-    tell = told.listener("support")
+    tell = told.listener("support", "live")
     task = asyncio.create_task(told.run())
 
     async def kept(state: DoorState) -> None:
@@ -80,7 +80,7 @@ def test_without_a_lock_the_signs_of_life_tell_who_runs(desk: Desk) -> None:
     assert look(desk).running is False
 
     def said(state: str) -> None:
-        door = Door(mailbox="support", state=state, since=NOW, seen_at=desk.now)
+        door = Door(mailbox="support", state=state, mode="live", since=NOW, seen_at=desk.now)
         desk.store.write_now(lambda session: doors.keep(session, desk.store.vault, [door]))
 
     said("waiting for mail")
@@ -142,7 +142,8 @@ def test_json_has_keys_that_stay(store_url: str, tmp_path: Path, capsys: pytest.
         "tokens_today",
     ]  # fmt: skip
     assert list(said["mailboxes"][0]) == [
-        "name", "kind", "mode", "state", "since", "failures", "detail", "heard_at", "login_ends", "folders",
+        "name", "kind", "mode", "mode_in_file", "state", "since", "failures", "detail", "heard_at", "login_ends",
+        "folders",
     ]  # fmt: skip
     assert said["running"] is False
 

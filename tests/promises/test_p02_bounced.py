@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
+from daemon.caps import BreakerConfig
 from daemon.cli import draft_page
-from daemon.config import BreakerConfig
 from daemon.errors import NotPossible
 from daemon.outbound.deliver import deliver
 from daemon.review import decide, view

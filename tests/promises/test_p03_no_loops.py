@@ -8,8 +8,8 @@ import pytest
 import structlog
 from sqlmodel import Session
 
+from daemon.caps import BreakerConfig
 from daemon.cli import invoke
-from daemon.config import BreakerConfig
 from daemon.review import paused
 from daemon.store import breaker, switches
 from daemon.store.tables import Delivery, LimitRow, Record

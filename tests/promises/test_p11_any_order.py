@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from daemon.config import BreakerConfig
+from daemon.caps import BreakerConfig
 from daemon.errors import NotPossible, Refused4xx, Refused5xx, Uncertain
 from daemon.outbound.deliver import deliver
 from daemon.outbound.parts import Outbound

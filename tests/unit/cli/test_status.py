@@ -20,6 +20,7 @@ MAILBOX = MailboxStatus(
     name="support",
     kind="imap",
     mode="live",
+    mode_in_file="live",
     state="waiting for mail",
     since=ago(hours=3),
     failures=0,
@@ -124,7 +125,16 @@ def test_what_is_off_comes_first_with_the_command_that_turns_it_on() -> None:
 
 
 def test_shadow_is_never_forgotten() -> None:
-    assert "(shadow: nothing leaves)" in text(replace(QUIET, mailboxes=(replace(MAILBOX, mode="shadow"),)))
+    assert "(shadow: nothing leaves)" in text(
+        replace(QUIET, mailboxes=(replace(MAILBOX, mode="shadow", mode_in_file="shadow"),))
+    )
+
+
+def test_what_the_daemon_runs_with_is_told_and_not_what_the_file_says_by_now() -> None:
+    found = text(replace(QUIET, mailboxes=(replace(MAILBOX, mode="live", mode_in_file="shadow"),)))
+    assert "nothing leaves" not in found
+    assert "says shadow, but the daemon runs it as live." in " ".join(found.split())
+    assert "systemctl restart triaged" in found
 
 
 def test_no_line_is_wider_than_eighty_columns() -> None:
