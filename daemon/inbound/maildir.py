@@ -14,6 +14,7 @@ from daemon.accounts import MailboxConfig
 from daemon.errors import StoreUnusable, Unreachable
 from daemon.inbound.arrival import Arrival, DoorState, Receive
 from daemon.inbound.condition import Condition, Tell, unheard
+from daemon.maildirname import stem, unique
 from tools.errors import Transient
 
 log = structlog.get_logger()
@@ -186,12 +187,12 @@ class Watcher:
             raw=raw,
             received_at=datetime.fromtimestamp(info.st_mtime, UTC),
             oversize=info.st_size if oversize else None,
-            file=_unique(file.name),
+            file=unique(file.name),
         )
 
     def _put_away(self, file: Path) -> None:
         """Move to cur/, not marked as seen: a person may still look at it there."""
-        file.rename(self._path / "cur" / f"{_unique(file.name)}:2,")
+        file.rename(self._path / "cur" / f"{stem(file.name)}:2,")
 
     async def ask(self, work: Callable[[Path], T]) -> T:
         """Run `work` on this Maildir's thread, with its path.
@@ -217,8 +218,3 @@ class Watcher:
         if self._troubles.get(name) != why:
             log.error("maildir.left", mailbox=self._name, file=name, why=why)
         self._troubles[name] = why
-
-
-def _unique(name: str) -> str:
-    """A file's name without the letters that programs put behind it."""
-    return name.partition(":")[0]

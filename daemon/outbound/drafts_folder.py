@@ -180,8 +180,13 @@ def remove(client: "IMAPClient", folder: str, places: Sequence[Placed]) -> None:
             raise
         return
     uids = [each.uid for each in places if each.uidvalidity == uidvalidity]
+    # the folder was made anew: its UIDs mean other mails now, but the marks stand in the drafts
+    moved = [find(client, folder, each.token) for each in places if each.uidvalidity != uidvalidity]
+    uids = sorted({*uids, *(each[1] for each in moved if each is not None)})
     if not uids:
-        return  # the folder was made anew: these UIDs mean other mails now, or none
+        return
+    if moved:
+        client.select_folder(folder)
     client.add_flags(uids, [b"\\Deleted"], silent=True)
     if client.has_capability("UIDPLUS"):
         client.uid_expunge(uids)

@@ -4,6 +4,7 @@ Everything here can be done twice: a mail that is shown as it should be is left 
 moved or deleted. Nothing is ever expunged but by UID (RFC 4315): what somebody else marked as deleted stays.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ FLAGS = {
     Shown.ANSWERED: frozenset({TAKEN, SEEN, ANSWERED}),
 }
 """The flags of a mail as a person would set them who had done what we did; held and ignored mail stays unread."""
+_CODE = re.compile(r"\[[A-Z]+\]")
+"""A response code without text (RFC 5530): all of an answer that may be logged."""
 RECENT = 2000
 """How far back a search by Message-ID looks, in UIDs: over a whole folder it takes seconds."""
 
@@ -169,7 +172,8 @@ def _move_all(
             client.noop()
             left = _flags(client, [mail.uid for mail in group])
             if len(left) == len(group):
-                refused.append(str(error))
+                code = _CODE.search(str(error))
+                refused.append(f"a move to {folder} is refused{f' {code[0]}' if code else ''}")
                 continue
             # some servers move none when one has been expunged meanwhile (RFC 5530, EXPUNGEISSUED)
             done += [_missing(mail, folders) for mail in group if mail.uid not in left]

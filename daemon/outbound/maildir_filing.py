@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from daemon.maildirname import unique
 from daemon.store.filing import Done, Lying, Shelved, Shown
 
 LETTERS = {Shown.READ: frozenset("S"), Shown.ANSWERED: frozenset("RS")}
@@ -21,7 +22,7 @@ def show(maildir: Path, mails: Sequence[Lying]) -> Shelved:
     concerned = [mail for mail in mails if _concerned(mail)]
     names = _names(maildir / "cur", {mail.file or "" for mail in concerned})
     lost = len(names) < len(concerned)
-    coming = {_unique(each) for each in (maildir / "new").iterdir()} if lost else set()
+    coming = {unique(each.name) for each in (maildir / "new").iterdir()} if lost else set()
     done += [_rename(maildir / "cur", mail, names) for mail in concerned if mail.file not in coming]
     return Shelved(done=tuple(done))
 
@@ -36,21 +37,17 @@ def _names(folder: Path, files: set[str]) -> dict[str, str]:
     quick = {file: f"{file}{_INFO}" for file in files if (folder / f"{file}{_INFO}").exists()}
     if len(quick) == len(files):
         return quick
-    return {unique: each.name for each in folder.iterdir() if (unique := _unique(each)) in files}
-
-
-def _unique(file: Path) -> str:
-    return file.name.partition(":")[0]
+    return {name: each.name for each in folder.iterdir() if (name := unique(each.name)) in files}
 
 
 def _rename(folder: Path, mail: Lying, names: Mapping[str, str]) -> Done:
     name = names.get(mail.file or "")
     if name is None:
         return Done(mail=mail, missing=True)
-    unique, _, letters = name.partition(_INFO)
+    kept, _, letters = name.partition(_INFO)
     right = LETTERS.get(mail.wanted, frozenset())
     ours = LETTERS.get(mail.before, frozenset()) if mail.before else frozenset()
-    fresh = f"{unique}{_INFO}{''.join(sorted(set(letters) - (ours - right) | right))}"
+    fresh = f"{kept}{_INFO}{''.join(sorted(set(letters) - (ours - right) | right))}"
     if fresh != name:
         with contextlib.suppress(FileNotFoundError):  # another program was quicker: it is as that one left it
             (folder / name).rename(folder / fresh)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import mailbox
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -236,3 +237,14 @@ async def test_stop_gives_up_a_commit_that_hangs(
     with contextlib.suppress(asyncio.CancelledError):
         await watcher.stop()
     assert len(names(tmp_path, "new")) == 1
+
+
+async def test_a_file_whose_name_is_no_utf_8_is_taken_under_a_name_that_every_store_holds(
+    watch: Callable[..., Any], desk: Desk, tmp_path: Path
+) -> None:
+    await watch()
+    name = os.fsdecode(b"1.M2.m\xfcller")
+    (tmp_path / "new" / name).write_bytes(b"mail")
+    await until(lambda: bool(desk.arrivals))
+    assert desk.arrivals[0].file == "1.M2.m\\xfcller"
+    await until((tmp_path / "cur" / f"{name}:2,").exists)

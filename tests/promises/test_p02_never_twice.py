@@ -1,5 +1,6 @@
 """P2: an answered message gets at most one reply, wherever the process dies."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -231,3 +232,10 @@ async def test_a_fault_of_ours_holds_the_reply_instead_of_forgetting_it(floor: F
     floor.config = floor.config.model_copy(update={"mailbox": {}})
     assert await floor.run(draft) == "refused"
     assert floor.held_for(draft) == "unexpected-error"
+
+
+def test_a_mail_that_could_not_be_read_in_time_is_known_again_by_its_octets(floor: Floor) -> None:
+    mail = incoming()
+    first = floor.desk.take(replace(mail, digest=hashlib.sha256(mail.raw).hexdigest()))
+    again = floor.desk.take(incoming())
+    assert (again.message, again.duplicate) == (first.message, True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import structlog
@@ -12,7 +13,7 @@ from daemon.caps import BreakerConfig
 from daemon.cli import invoke
 from daemon.review import paused
 from daemon.store import breaker, switches
-from daemon.store.tables import Delivery, LimitRow, Record
+from daemon.store.tables import Delivery, Draft, LimitRow, Record
 from tests.fixtures.floor import WRITE, Floor
 from tests.fixtures.mails import Desk
 from tests.fixtures.office import Office
@@ -202,3 +203,17 @@ async def test_a_loop_that_shows_in_no_header_ends_and_a_restart_does_not_take_i
     assert invoke(["resume", "breaker", "--config", str(office.house.directory)]) == 0
     async with office.open():
         await office.until(lambda: len(office.sink.received) > 4)
+
+
+@alone
+@pytest.mark.parametrize("what", ["the address", "a file of ours"])
+async def test_what_no_server_refused_does_not_turn_sending_off(floor: Floor, what: str) -> None:
+    strict(floor, refusals=1)
+    if what == "a file of ours":
+        floor.reload("smtp", tls="starttls", ca_file=Path("/nowhere/ca.pem"))
+    letter = "ü" if what == "the address" else "u"
+    for number in range(3):
+        await floor.run(floor.desk.draft(outcome="send", sender=f"{letter}{number}@example.com"))
+    assert off(floor.desk) == []
+    held = [row.reasons for row in floor.desk.rows(Draft) if row.state == "held"]
+    assert held == (["unaddressable"] * 3 if what == "the address" else [])

@@ -41,6 +41,15 @@ def fate(floor: Floor, draft: str) -> tuple[str, str, str | None]:
     return row.state, mail.state, mail.outcome
 
 
+@ONE_ENGINE
+def test_an_answer_to_a_mail_that_names_somebody_elses_closes_nothing_of_theirs(floor: Floor) -> None:
+    draft = drafted(floor)
+    floor.desk.take(incoming(sender="mallory@example.com", message_id="m@example.com", references=("1@example.com",)))
+    both = ANA | {"mallory@example.com"}
+    assert answer(floor.desk, "m@example.com", to=both, ancestors=("1@example.com",)) == 1
+    assert fate(floor, draft)[0] == "approved"
+
+
 @pytest.mark.parametrize("outcome", ["send", "hold"])
 async def test_it_ends_the_mail_and_the_draft_and_nothing_leaves(floor: Floor, outcome: str) -> None:
     draft = drafted(floor, outcome=outcome)

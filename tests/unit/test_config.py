@@ -150,6 +150,13 @@ def test_a_credential_of_systemd_is_taken_before_the_file(directory: Path, monke
     assert config.secret(read, Path("imap-password")) == "hunter2"
 
 
+def test_a_secret_that_can_not_be_read_is_told_as_a_fault(directory: Path) -> None:
+    read = _load(directory)
+    (directory / "imap-password").write_bytes("schlüssel".encode("latin-1"))
+    with pytest.raises(Faults, match="can't be read"):
+        config.secret(read, Path("imap-password"))
+
+
 def test_a_secret_that_went_missing_later_is_told_when_it_is_read(directory: Path) -> None:
     read = _load(directory)
     (directory / "imap-password").unlink()

@@ -32,6 +32,8 @@ class Server:
     def search(self, criteria: list[str]) -> list[int]:
         if criteria == ["UID", "*"]:
             return self.uids[-1:]
+        if ":" not in criteria[1]:
+            return [uid for uid in self.uids if uid == int(criteria[1])]
         first = int(criteria[1].partition(":")[0])
         return [uid for uid in self.uids if uid >= first] or self.uids[-1:]  # RFC 3501: `n:*` names the last one
 
@@ -53,6 +55,20 @@ def test_only_what_is_new_is_fetched() -> None:
     assert server.fetched == [5, 9]
     assert look(server, 9) == Batch(uidvalidity=7, last_uid=9)
     assert server.fetched == [5, 9], "the last mail is not fetched again"
+
+
+def test_a_uidnext_that_lags_behind_hides_nothing() -> None:
+    server = Server(100, 101, uidnext=101)
+    assert look(server, 100) == Batch(uidvalidity=7, last_uid=101, headers=(b"Message-ID: <101>",))
+    assert look(server, 101) == Batch(uidvalidity=7, last_uid=101)
+    assert server.fetched == [101]
+
+
+def test_a_folder_that_was_put_back_from_a_backup_is_read_again() -> None:
+    server = Server(*range(1, 61))
+    found = look(server, 100)
+    assert found is not None
+    assert (found.last_uid, len(found.headers)) == (60, 60)
 
 
 def test_what_is_gone_moves_the_cursor_all_the_same() -> None:

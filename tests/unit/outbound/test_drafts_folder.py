@@ -81,7 +81,13 @@ def test_nothing_is_expunged_but_by_uid(*, uidplus: bool) -> None:
     assert server.done == [("flag", ((5,), b"\\Deleted")), *([("expunge", (5,))] if uidplus else [])]
 
 
-def test_a_folder_that_was_made_anew_is_left_alone() -> None:
+def test_in_a_folder_that_was_made_anew_a_draft_of_ours_is_found_by_its_mark() -> None:
+    server = Server({5: "other", 8: "abc.1"}, uidvalidity=9)
+    remove(server, "Drafts", [place(5)])
+    assert server.done == [("flag", ((8,), b"\\Deleted")), ("expunge", (8,))]
+
+
+def test_in_a_folder_that_was_made_anew_nothing_of_others_is_touched() -> None:
     server = Server({5: "other"}, uidvalidity=9)
     remove(server, "Drafts", [place(5)])
     assert server.done == []
