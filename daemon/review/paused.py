@@ -6,6 +6,7 @@ from sqlmodel import Session, col, select
 
 from daemon.config import Config
 from daemon.errors import NotFound
+from daemon.gate.verdict import Reason
 from daemon.store import breaker, drafts, records, switches
 from daemon.store.queue import Queue
 from daemon.store.seal import Vault
@@ -55,6 +56,13 @@ def pause(session: Session, vault: Vault, name: str, *, by: str, reason: str, no
         return False
     records.write(session, "paused", at=now, actor=by, switch=name)
     return True
+
+
+def still_held(session: Session, name: str) -> int:
+    """Drafts that were made while the switch was off, and held for that: a person decides on them."""
+    main = (Reason.PAUSED.value, Reason.BREAKER.value)
+    rows = session.exec(select(Draft).where(col(Draft.state) == "held"))
+    return sum(row.reasons.split(",")[0] in main and switches.concerns(name, row.mailbox, row.handler) for row in rows)
 
 
 def resume(session: Session, queue: Queue, name: str, *, by: str, now: datetime) -> int | None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import smtplib
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -333,52 +332,6 @@ async def test_something_else_in_the_place_of_the_socket_is_left_there(listen: O
     with pytest.raises(Unreachable, match="in use"):
         await listen(listen=f"unix:{tmp_path / 'lmtp'}")
     assert (tmp_path / "lmtp").read_text() == "a file of somebody"
-
-
-_SERVICE = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "support"}
-import asyncio
-from daemon.accounts import MailboxConfig
-from daemon.inbound.arrival import Receipt
-from daemon.inbound.lmtp import Listener
-
-async def main():
-    config = MailboxConfig(kind="lmtp", address="support@shop.example", listen="systemd:support")
-    done = asyncio.Event()
-    async def receive(arrival):
-        asyncio.get_running_loop().call_later(0.1, done.set)
-        return Receipt(message=f"got{len(arrival.raw)}")
-    listener = Listener("support", config, receive)
-    await listener.start()
-    await done.wait()
-    await listener.stop()
-
-asyncio.run(main())
-"""
-
-
-async def test_a_socket_of_systemd_takes_mail_before_the_daemon_runs_and_stays_after_it(
-    client: Any, tmp_path: Path
-) -> None:
-    """As systemd does it: the socket is there first, and is passed as descriptor 3 to the process in LISTEN_PID."""
-    path = tmp_path / "lmtp"
-    with socket.socket(socket.AF_UNIX) as early:
-        early.bind(str(path))
-        early.listen()
-
-        def send() -> str:
-            with smtplib.LMTP(str(path)) as lmtp:
-                lmtp.sendmail("a@example.com", [US], MAIL)
-            return "taken"
-
-        sending = asyncio.ensure_future(client(send))
-        command = [sys.executable, "-c", _SERVICE, str(early.fileno())]
-        service = await asyncio.create_subprocess_exec(*command, pass_fds=(early.fileno(),))
-        assert await asyncio.wait_for(sending, 20) == "taken"
-        assert await asyncio.wait_for(service.wait(), 20) == 0
-        assert path.exists(), "systemd keeps it: mail waits there until the next start"
 
 
 async def test_what_is_refused_is_logged_without_what_the_client_said(listen: Open, desk: Desk, client: Any) -> None:

@@ -27,6 +27,17 @@ async def test_paused_nothing_leaves_and_resumed_it_does(floor: Floor) -> None:
     assert await floor.run(draft) == "done"
 
 
+@ONE_ENGINE
+def test_what_came_in_a_pause_stays_held_and_is_counted_when_it_ends(floor: Floor) -> None:
+    desk = floor.desk
+    desk.draft(sender="other@example.com")
+    desk.set(Draft, desk.draft(), reasons="paused,category-not-automatic")
+    count = {
+        name: desk.store.read_now(partial(paused.still_held, name=name)) for name in (switches.ALL, "pause:mailbox:x")
+    }
+    assert count == {switches.ALL: 1, "pause:mailbox:x": 0}
+
+
 async def test_a_newer_mail_just_before_the_content_makes_the_reply_moot(floor: Floor) -> None:
     desk = floor.desk
     draft = desk.draft(outcome="send")
