@@ -4,7 +4,6 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
 import structlog
@@ -90,11 +89,6 @@ def configure(config: WatchConfig, *, stream: TextIO | None = None) -> None:
     dbos.propagate = False
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-
-
-def following(message: str) -> AbstractContextManager[None]:
-    """Put the id of a mail on every line that is logged inside, also by the tasks that are started inside."""
-    return structlog.contextvars.bound_contextvars(message=message)
 
 
 def hide_personal_data(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

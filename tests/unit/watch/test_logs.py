@@ -42,7 +42,7 @@ def test_the_id_of_a_mail_is_on_each_line_also_of_tasks_begun_inside() -> None:
     stream = _lines(WatchConfig(log="json"))
 
     async def work() -> None:
-        with logs.following("m1"):
+        with structlog.contextvars.bound_contextvars(message="m1"):
             await asyncio.create_task(_step())
         structlog.get_logger().info("outside")
 
