@@ -39,14 +39,13 @@ from daemon.inbound.imap_connection import LOST, arrived, close, connect, log_ou
 from daemon.inbound.imap_look import Cursors, Interrupted, Look, Memory, NotCommitted
 from daemon.inbound.imap_trouble import Timing, Trouble, diagnose, pause
 from daemon.inbound.waker import Waker
+from daemon.recent import by_message_id, first_recent
 from daemon.secrets import Credential
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
 _APPENDUID = "APPENDUID "
-_RECENT = 2000
-"""How far back a search by Message-ID looks, in UIDs: over a whole folder it takes seconds."""
 _TICK = 0.05
 _NO_IDLE = 3
 """Refusals of IDLE after which it is not asked for any more."""
@@ -169,8 +168,7 @@ class Reader:
         """
 
         def search(client: IMAPClient) -> bool:
-            first = max(1, max(client.search(["UID", "*"]), default=0) - _RECENT)
-            return bool(client.search(["UID", f"{first}:*", "HEADER", "Message-ID", f"<{message_id}>"]))
+            return bool(by_message_id(client, first_recent(client), message_id))
 
         return await self.ask(search, folder=folder)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import queue
-import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,10 +14,9 @@ from imapclient.exceptions import IMAPClientError
 from daemon.errors import Unreachable
 from daemon.inbound.imap_connection import LOST
 from daemon.inbound.waker import Waker
+from daemon.recent import response_code
 
 T = TypeVar("T")
-_CODE = re.compile(r"\[[A-Z]+\]")
-"""A response code without text (RFC 5530): all of an answer that may be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +112,8 @@ class Calls:
         return Unreachable(f"The mailbox {self._name} {what}. It is tried again by itself.")
 
     def _refused(self, folder: str, error: IMAPClientError) -> Unreachable:
-        code = _CODE.search(str(error))
         told = f"The mailbox {self._name} refuses what is to be done in its folder {folder}"
-        return Unreachable(f"{told}{f' {code[0]}' if code else ''}. Check its folders and rights.")
+        return Unreachable(f"{told}{response_code(error)}. Check its folders and rights.")
 
     def _put(self, where: "queue.SimpleQueue[T]", item: T) -> None:
         if self._closed.is_set():

@@ -14,6 +14,7 @@ import structlog
 
 from daemon import marks
 from daemon.inbound import by_hand, parse
+from daemon.recent import RECENT
 from daemon.store import answered, folders
 from daemon.store.engine import Store
 from daemon.store.human_answer import Answer
@@ -28,8 +29,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 CHUNK: Final = 200
 """Mails that are fetched, and committed, at a time."""
-_RECENT: Final = 2000
-"""How far back the first look and one after a new UIDVALIDITY go, in UIDs."""
 _FIRST_WAIT = 5.0
 _FIELDS = ("Message-ID", "In-Reply-To", "References", "To", "Cc", "Bcc", "Auto-Submitted", marks.LOOP_HEADER)
 _HEADER = f"BODY.PEEK[HEADER.FIELDS ({' '.join(_FIELDS)})]"
@@ -189,7 +188,7 @@ def _start(known: FolderCursor | None, uidvalidity: int, uidnext: int, *, back: 
         return known.last_uid
     if known is None and not back:
         return max(0, uidnext - 1)
-    return max(0, uidnext - 1 - _RECENT)
+    return max(0, uidnext - 1 - RECENT)
 
 
 def _fetched(answer: dict[bytes, Any]) -> bytes | None:

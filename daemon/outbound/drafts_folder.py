@@ -15,6 +15,7 @@ import structlog
 
 from daemon.config import Config
 from daemon.outbound.compose import Unaddressable, draft
+from daemon.recent import first_recent
 from daemon.store import placing
 from daemon.store.engine import Store
 from daemon.store.placing import NOWHERE, Placed, Wanted
@@ -32,8 +33,6 @@ _UNWANTED = 60.0
 """The same while `review.drafts_folder` is off."""
 _LONGEST = 300.0
 _AT_ONCE = 50
-_RECENT = 2000
-"""How far back a search by header looks, in UIDs: over a whole folder it takes seconds."""
 _FIELD = f"BODY.PEEK[HEADER.FIELDS ({HEADER})]"
 
 
@@ -160,8 +159,7 @@ def find(client: "IMAPClient", folder: str, token: str) -> tuple[int, int] | Non
         client.create_folder(folder)
         client.subscribe_folder(folder)
         return None
-    last = max(client.search(["UID", "*"]), default=0)
-    found = client.search(["UID", f"{max(1, last - _RECENT)}:*", "HEADER", HEADER, token])
+    found = client.search(["UID", f"{first_recent(client)}:*", "HEADER", HEADER, token])
     for uid, answer in client.fetch(found, [_FIELD]).items() if found else ():
         value = next((text for key, text in answer.items() if key.upper().startswith(b"BODY[HEADER")), None) or b""
         if value.partition(b":")[2].strip() == token.encode():  # SEARCH finds parts of a field too

@@ -4,11 +4,11 @@ Everything here can be done twice: a mail that is shown as it should be is left 
 moved or deleted. Nothing is ever expunged but by UID (RFC 4315): what somebody else marked as deleted stays.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from daemon.recent import by_message_id, first_recent, response_code
 from daemon.store.filing import Done, Lying, Shelved, Shown
 from daemon.store.position import Position
 
@@ -25,10 +25,6 @@ FLAGS = {
     Shown.ANSWERED: frozenset({TAKEN, SEEN, ANSWERED}),
 }
 """The flags of a mail as a person would set them who had done what we did; held and ignored mail stays unread."""
-_CODE = re.compile(r"\[[A-Z]+\]")
-"""A response code without text (RFC 5530): all of an answer that may be logged."""
-RECENT = 2000
-"""How far back a search by Message-ID looks, in UIDs: over a whole folder it takes seconds."""
 
 Permitted = frozenset[bytes] | None
 """The flags that the folder keeps, lower case; None: it did not say, which means all (RFC 3501 section 7.1)."""
@@ -172,8 +168,7 @@ def _move_all(
             client.noop()
             left = _flags(client, [mail.uid for mail in group])
             if len(left) == len(group):
-                code = _CODE.search(str(error))
-                refused.append(f"a move to {folder} is refused{f' {code[0]}' if code else ''}")
+                refused.append(f"a move to {folder} is refused{response_code(error)}")
                 continue
             # some servers move none when one has been expunged meanwhile (RFC 5530, EXPUNGEISSUED)
             done += [_missing(mail, folders) for mail in group if mail.uid not in left]
@@ -237,13 +232,11 @@ def find(client: "IMAPClient", folder: str, message_ids: Sequence[str]) -> dict[
     """
     if not client.folder_exists(folder):
         return {}
-    selected = client.select_folder(folder, readonly=True)
-    uidvalidity, first = int(selected[b"UIDVALIDITY"]), max(1, int(selected.get(b"UIDNEXT", 1)) - RECENT)
+    uidvalidity = int(client.select_folder(folder, readonly=True)[b"UIDVALIDITY"])
+    first = first_recent(client)
     found: dict[str, Position] = {}
     for message_id in message_ids:
-        if not (message_id.isascii() and message_id.isprintable()):
-            continue  # no server could be asked for it
-        uids = client.search(["UID", f"{first}:*", "HEADER", "Message-ID", f"<{message_id}>"])
+        uids = by_message_id(client, first, message_id)
         if uids:
             found[message_id] = Position(folder=folder, uidvalidity=uidvalidity, uid=max(uids))
     return found

@@ -6,11 +6,11 @@ What is on its way already is left to the delivery protocol, which looks into `h
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, delete, select
 
 from daemon.errors import Sealed
 from daemon.store import content, conversations, folders, records, transition, turns
+from daemon.store.columns import insert
 from daemon.store.human_answer import Answer
 from daemon.store.position import Position
 from daemon.store.queue import Queue
@@ -127,8 +127,7 @@ def _remember(session: Session, vault: Vault, answer: Answer, named: Sequence[Ma
     to = [vault.mac("address", each) for each in sorted(answer.recipients)[:_RECIPIENTS]]
     rows = [{"message_id_mac": mac, "address_mac": each, "found_at": now} for mac in sorted(macs) for each in to]
     if rows:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        session.execute(insert(HumanAnswer).values(rows).on_conflict_do_nothing())
+        session.execute(insert(session, HumanAnswer).values(rows).on_conflict_do_nothing())
 
 
 def _close(session: Session, queue: Queue, conversation_id: str, upto: int, now: datetime) -> int:
